@@ -1,0 +1,100 @@
+"""Reverse-mode differentiation: one iterative walk that serves tensors and symbols alike.
+
+A node knows the operation it came from (`op`), its arguments (`inputs`) and `attributes`; a leaf has no operation. The
+walk visits every node after all its users and asks the table for the gradient of each argument. The gradients are built
+from the same operations, so they can be differentiated again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+from contextvars import ContextVar
+from typing import Any
+
+from .ops import Operators
+from .ops.shapes import from_end
+
+_recording: ContextVar[bool] = ContextVar("recording", default=True)
+grad_enabled = _recording.get
+
+
+@contextlib.contextmanager
+def no_grad() -> Iterator[None]:
+    """Operations inside are not recorded: their results do not require gradients. Also a decorator."""
+    token = _recording.set(False)
+    try:
+        yield
+    finally:
+        _recording.reset(token)
+
+
+def postorder(roots: Sequence[Any], inputs: Callable[[Any], Sequence[Any]]) -> list[Any]:
+    """Every node that the roots reach, each once and after its inputs. A stack of its own, so depth has no limit."""
+    order, seen = [], set()
+    stack = [(root, False) for root in reversed(roots)]
+    while stack:
+        node, inputs_are_done = stack.pop()
+        if inputs_are_done:
+            order.append(node)
+        elif id(node) not in seen:
+            seen.add(id(node))
+            stack.append((node, True))
+            stack.extend((a, False) for a in reversed(inputs(node)) if id(a) not in seen)
+    return order
+
+
+def operands(node: Any) -> list[Any]:
+    """The arguments of a node that are nodes themselves, in order (numbers are not)."""
+    return [a for a in node.inputs if isinstance(a, Operators)]
+
+
+def differentiate(outputs: Sequence[Any], seeds: Sequence[Any], inputs: Sequence[Any] | None = None) -> list[tuple[Any, Any]]:
+    """The gradients of sum(output * seed) over all outputs.
+
+    Returns (input, gradient) for each of `inputs`, or for every leaf that the outputs reach and that requires a
+    gradient; the gradient is None where no path leads to the input.
+    """
+    order = postorder(outputs, operands)
+    if inputs is None:
+        inputs = [x for x in order if x.op is None and x.requires_grad]
+    wanted = {id(x) for x in inputs}
+    leading = set(wanted)                               # what depends on an input
+    for node in order:
+        if any(id(a) in leading for a in node.inputs):
+            leading.add(id(node))
+    gradients: dict[int, Any] = {}
+    for output, seed in zip(outputs, seeds):
+        _accumulate(gradients, output, seed)
+    for node in reversed(order):
+        if id(node) not in leading or id(node) not in gradients:
+            continue
+        for hook in node.hooks:
+            replaced = hook(gradients[id(node)])
+            gradients[id(node)] = gradients[id(node)] if replaced is None else replaced
+        g = gradients[id(node)] if id(node) in wanted else gradients.pop(id(node))
+        if node.op is None:
+            continue
+        node.check_unchanged()
+        for k, a in enumerate(node.inputs):
+            if id(a) in leading and isinstance(a, Operators):
+                d = node.op.derivative(k, g, node, node.inputs, node.attributes)
+                if d is not None:
+                    _accumulate(gradients, a, _fit(d, a))
+    return [(x, gradients.get(id(x))) for x in inputs]
+
+
+def _accumulate(gradients: dict[int, Any], node: Any, g: Any) -> None:
+    gradients[id(node)] = gradients[id(node)] + g if id(node) in gradients else g
+
+
+def _fit(g: Any, x: Any) -> Any:
+    """Undo broadcasting, here for all operations: sum `g` over what was spread to reach it from `x`; and the dtype."""
+    if g.shape != x.shape:
+        added = len(g.shape) - len(x.shape)
+        if added:
+            g = g.sum(tuple(range(added)))
+        spread = tuple(i for i, (a, b) in enumerate(zip(g.shape, x.shape)) if a != b)
+        if spread:
+            g = g.sum(from_end(spread, len(g.shape)), keepdims=True)
+    return g.astype(x.dtype) if g.dtype != x.dtype else g

@@ -1,0 +1,24 @@
+"""Differentiate a graph: the backward graph, made of the same operations."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ..autograd import differentiate
+from ..symbol import Symbol
+from .trace import Graph
+
+
+def derive(graph: Graph, by: Sequence[str] | None = None) -> Graph:
+    """The graph of the gradients of sum over outputs of (output * g_output).
+
+    by:  the inputs to differentiate by; all of them if left out.
+
+    Its inputs are those of `graph` and one `g_NAME` for each output; its outputs `d_NAME` for each input of `by` that
+    the outputs depend on. The symbols of `graph` stand in it, so what was computed forward can be saved and handed in.
+    """
+    chosen = [graph.inputs[name] for name in (graph.inputs if by is None else by)]
+    seeds = {f"g_{name}": Symbol(y.shape, f"g_{name}") for name, y in graph.outputs.items()}
+    found = differentiate(list(graph.outputs.values()), list(seeds.values()), chosen)
+    outputs = {f"d_{x.name}": g for x, g in found if g is not None}
+    return Graph({**graph.inputs, **seeds}, outputs)

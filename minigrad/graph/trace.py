@@ -1,0 +1,122 @@
+"""A graph: what a function of symbols wrote down. It can be run, printed, stored as JSON and read back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ..autograd import operands, postorder
+from ..ops import TABLE, Operators, apply
+from ..ops.shapes import Shape, show
+from ..symbol import Symbol
+
+
+class Graph:
+    """Named inputs, named outputs and, between them, the nodes in an order in which they can be computed.
+
+    inputs:   name -> leaf symbol. Those that no output needs stay, so that a call's arguments do not change.
+    outputs:  name -> symbol.
+    """
+
+    def __init__(self, inputs: Mapping[str, Symbol], outputs: Mapping[str, Symbol]):
+        self.inputs = dict(inputs)
+        self.outputs = dict(outputs)
+        self.nodes: list[Symbol] = postorder([*self.inputs.values(), *self.outputs.values()], operands)
+        position = {id(node): i for i, node in enumerate(self.nodes)}
+        for node in self.nodes:
+            if node.op is None and not any(node is leaf for leaf in self.inputs.values()):
+                raise ValueError(f"the graph uses {node}, which is none of its inputs {', '.join(self.inputs)}")
+        names = {id(leaf): name for name, leaf in self.inputs.items()}
+        self._program: list[tuple] = [
+            (node.op, [position[id(a)] if isinstance(a, Operators) else a for a in node.inputs],
+             [isinstance(a, Operators) for a in node.inputs], node.attributes) if node.op else (None, names[id(node)], (), {})
+            for node in self.nodes]
+        self._results = {name: position[id(node)] for name, node in self.outputs.items()}
+
+    def __call__(self, **values: Any) -> dict[str, Any]:
+        """Run on tensors (recorded on the tape), on arrays, or on symbols (which puts this graph inside another)."""
+        done: list[Any] = []
+        for node, (op, args, computed, attributes) in zip(self.nodes, self._program):
+            if op is None:
+                done.append(values[args])
+                continue
+            try:
+                done.append(apply(op, *[done[a] if c else a for a, c in zip(args, computed)], **_raw(op, attributes)))
+            except ValueError as error:
+                raise type(error)(f"{node.name}: {error}" if node.name else str(error)) from None
+        return {name: done[i] for name, i in self._results.items()}
+
+    def __str__(self) -> str:
+        """One line a node, in the order of computation."""
+        label: dict[int, str] = {}
+        lines = []
+        for i, node in enumerate(self.nodes):
+            label[id(node)] = node.name or f"%{i}"
+            if node.op is None:
+                lines.append(f"{label[id(node)]}: {show(node.shape)}")
+            else:
+                given = [label[id(a)] if isinstance(a, Symbol) else repr(a) for a in node.inputs]
+                given += [f"{k}={v}" for k, v in node.attributes.items()]
+                lines.append(f"{label[id(node)]}: {show(node.shape)} = {node.op.name}({', '.join(given)})")
+        results = ", ".join(f"{name} = {label[id(node)]}" for name, node in self.outputs.items())
+        return "\n".join([*lines, f"return {results}"])
+
+    # -- JSON: numbers, names and shapes only; reading it runs no code ------------------------------------------------------
+    def to_json(self) -> dict[str, Any]:
+        position = {id(node): i for i, node in enumerate(self.nodes)}
+        nodes = [{"name": node.name, "shape": list(node.shape)} if node.op is None else
+                 {"name": node.name, "op": node.op.name, "attributes": _encode(node.attributes),
+                  "inputs": [{"node": position[id(a)]} if isinstance(a, Symbol) else a for a in node.inputs]}
+                 for node in self.nodes]
+        return {"nodes": nodes, "inputs": {name: position[id(node)] for name, node in self.inputs.items()},
+                "outputs": {name: position[id(node)] for name, node in self.outputs.items()}}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Graph:
+        nodes: list[Symbol] = []
+        for entry in data["nodes"]:
+            if "op" not in entry:
+                nodes.append(Symbol(tuple(entry["shape"]), entry["name"]))
+                continue
+            if entry["op"] not in TABLE:
+                raise ValueError(f"this graph uses the operation {entry['op']!r}, which this version does not have")
+            op, attributes = TABLE[entry["op"]], _decode(entry["attributes"])
+            args = [nodes[a["node"]] if isinstance(a, dict) else float(a) for a in entry["inputs"]]
+            node = apply(op, *args, **_raw(op, attributes))
+            node.name = entry["name"]
+            nodes.append(node)
+        return cls({name: nodes[i] for name, i in data["inputs"].items()},
+                   {name: nodes[i] for name, i in data["outputs"].items()})
+
+
+def trace(f: Callable[..., Any], **shapes: Shape) -> Graph:
+    """The graph of `f`, called with a symbol of each shape by keyword; it returns a symbol or a dict of them."""
+    inputs = {name: Symbol(shape, name) for name, shape in shapes.items()}
+    result = f(**inputs)
+    return Graph(inputs, result if isinstance(result, dict) else {"y": result})
+
+
+def _raw(op: Any, attributes: dict[str, Any]) -> dict[str, Any]:
+    """Attributes as `apply` takes them: a reshape's normal form as the shape that a user writes."""
+    return {"shape": (..., *attributes["tail"])} if op.name == "reshape" else attributes
+
+
+def _encode(value: Any) -> Any:
+    """Attributes as JSON: tuples as lists, slices and the ellipsis as tagged lists."""
+    if isinstance(value, dict):
+        return {k: _encode(v) for k, v in value.items()}
+    if isinstance(value, (tuple, list)):
+        return [_encode(v) for v in value]
+    if isinstance(value, slice):
+        return {"slice": [value.start, value.stop, value.step]}
+    return {"ellipsis": True} if value is Ellipsis else value
+
+
+def _decode(value: Any) -> Any:
+    if isinstance(value, dict):
+        if value.keys() == {"slice"}:
+            return slice(*value["slice"])
+        if value.keys() == {"ellipsis"}:
+            return Ellipsis
+        return {k: _decode(v) for k, v in value.items()}
+    return tuple(_decode(v) for v in value) if isinstance(value, list) else value

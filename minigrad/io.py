@@ -1,0 +1,51 @@
+"""Checkpoints: tensors by name in a safetensors file, which can hold no code."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save as to_bytes
+
+from .tensor import Tensor, tensor
+
+
+def save(path: str | os.PathLike, state: Mapping[str, Any], metadata: Mapping[str, str] | None = None) -> None:
+    """Write tensors or arrays by name, and strings beside them. A file of that name stays whole until the new one is."""
+    arrays = {name: np.ascontiguousarray(v.numpy() if isinstance(v, Tensor) else v) for name, v in state.items()}
+    path = Path(path)
+    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=path.name, suffix=".part", delete=False) as file:
+        try:
+            file.write(to_bytes(arrays, dict(metadata or {})))
+            file.flush()
+            os.fsync(file.fileno())
+            os.replace(file.name, path)
+        except BaseException:
+            os.unlink(file.name)
+            raise
+
+
+def load(path: str | os.PathLike, device: str = "cpu") -> dict[str, Tensor]:
+    """The tensors of a file, by name."""
+    with _open(path) as file:
+        return {name: tensor(file.get_tensor(name), device=device) for name in file.keys()}
+
+
+def load_metadata(path: str | os.PathLike) -> dict[str, str]:
+    """The strings of a file."""
+    with _open(path) as file:
+        return dict(file.metadata() or {})
+
+
+def _open(path: str | os.PathLike) -> Any:
+    if not Path(path).is_file():
+        raise FileNotFoundError(f"there is no file {path}")
+    try:
+        return safe_open(path, framework="numpy")
+    except SafetensorError as error:
+        raise ValueError(f"{path} is not a whole safetensors file ({error}); was its writing cut off?") from None

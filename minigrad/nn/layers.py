@@ -1,0 +1,87 @@
+"""The layers that surround a recurrent network."""
+
+from __future__ import annotations
+
+from math import sqrt
+from typing import Any
+
+import numpy as np
+
+from .. import random
+from ..tensor import Tensor, tensor
+from . import functional, init
+from .module import Module, Parameter
+
+
+class Linear(Module):
+    """y = x W^T + b. x (..., in_features) -> (..., out_features); W (out_features, in_features).
+
+    Both begin uniform within 1/sqrt(in_features), as PyTorch's do.
+    """
+
+    def __init__(self, in_features: int, out_features: int, bias: bool = True, dtype: Any = np.float32):
+        bound = 1 / sqrt(in_features)
+        self.weight = Parameter(init.uniform((out_features, in_features), bound).astype(dtype))
+        self.bias = Parameter(init.uniform((out_features,), bound).astype(dtype)) if bias else None
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = x.linear(self.weight)
+        return y if self.bias is None else y + self.bias
+
+
+class Embedding(Module):
+    """A vector for each of `num_embeddings` symbols: ids (...) of integers -> (..., embedding_dim).
+
+    The vectors begin standard normal, as PyTorch's do.
+    """
+
+    def __init__(self, num_embeddings: int, embedding_dim: int, dtype: Any = np.float32):
+        self.weight = Parameter(random.generator().standard_normal((num_embeddings, embedding_dim)).astype(dtype))
+
+    def forward(self, ids: Any) -> Tensor:
+        ids = ids if isinstance(ids, Tensor) else tensor(ids, device=self.weight.device)
+        if ids.dtype.kind not in "iu":
+            raise TypeError(f"Embedding takes integers, not {ids.dtype}")
+        n = self.weight.shape[0]
+        if ids.size and not 0 <= int(ids.min().item()) <= int(ids.max().item()) < n:
+            raise IndexError(f"Embedding has symbols 0 to {n - 1}; the ids run from {ids.min().item()} to {ids.max().item()}")
+        return self.weight[ids]
+
+
+class Dropout(Module):
+    """In training, zero each element with probability `p` and divide the others by 1 - p; in evaluation, nothing."""
+
+    def __init__(self, p: float = 0.5):
+        if not 0 <= p < 1:
+            raise ValueError(f"Dropout: the probability of zeroing is at least 0 and below 1, not {p}")
+        self.p = p
+
+    def forward(self, x: Tensor) -> Tensor:
+        return functional.dropout(x, self.p) if self.training and self.p else x
+
+
+class LayerNorm(Module):
+    """(x - mean) / sqrt(variance + eps) * weight + bias over the last axis, of size `features` (Ba et al. 2016)."""
+
+    def __init__(self, features: int, eps: float = 1e-5, dtype: Any = np.float32):
+        self.weight = Parameter(np.ones(features, dtype))
+        self.bias = Parameter(np.zeros(features, dtype))
+        self.eps = eps
+
+    def forward(self, x: Tensor) -> Tensor:
+        return functional.layer_norm(x, self.eps) * self.weight + self.bias
+
+
+class Sequential(Module):
+    """One module after another."""
+
+    def __init__(self, *modules: Module):
+        self.modules_in_order = list(modules)
+
+    def _children(self) -> Any:
+        return ((str(k), m) for k, m in enumerate(self.modules_in_order))
+
+    def forward(self, x: Any) -> Any:
+        for module in self.modules_in_order:
+            x = module(x)
+        return x

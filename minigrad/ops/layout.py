@@ -1,0 +1,125 @@
+"""Operations that move numbers. Axes are counted from the end."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .. import backends
+from . import shapes
+from .row import Cost, row
+
+LAYOUT = Cost.LAYOUT
+
+
+def _permutation(x: tuple, axes: Any = None) -> dict[str, Any]:
+    if axes is None:
+        return {"axes": tuple(range(-1, -len(x) - 1, -1))}
+    if len(axes) != len(x):
+        raise shapes.ShapeError(f"transpose takes each of the {len(x)} axes of {shapes.show(x)} once, not {axes}")
+    shapes.from_end(axes, len(x))
+    return {"axes": tuple(a - len(x) if a >= 0 else a for a in axes)}
+
+
+def _inverse(axes: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple(axes.index(a - len(axes)) - len(axes) for a in range(len(axes)))
+
+
+def _insert(x: tuple, axis: Any) -> dict[str, Any]:
+    added = len(axis) if isinstance(axis, tuple) else 1
+    return {"axis": shapes.from_end(axis, len(x) + added)}
+
+
+def _inserted(x: tuple, axis: tuple[int, ...]) -> tuple:
+    out = list(x)
+    for a in axis:
+        out.insert(len(x) + len(axis) + a, 1)
+    return tuple(out)
+
+
+def _remove(x: tuple, axis: Any = None) -> dict[str, Any]:
+    if axis is None:
+        axis = tuple(i for i, d in enumerate(x) if d == 1)
+    axes = shapes.from_end(axis, len(x))
+    if any(x[a] != 1 for a in axes):
+        raise shapes.ShapeError(f"squeeze: axis {axis} of {shapes.show(x)} is not of size 1")
+    return {"axis": axes}
+
+
+def _axis(x: tuple, axis: Any = None) -> dict[str, Any]:
+    return {"axis": shapes.from_end(axis, len(x))}
+
+
+def _one_axis(*inputs: tuple, axis: int = 0) -> dict[str, Any]:
+    return {"axis": shapes.from_end(axis, len(inputs[0]))[0]}
+
+
+def _reshape(x: tuple, shape: Any) -> dict[str, Any]:
+    n, tail = shapes.reshape_tail(x, shape)
+    return {"n": n, "tail": tail}
+
+
+def _index_shape(x: tuple, index: Any) -> tuple:
+    """For slices, ints and None only, as graphs of symbols hold no index arrays."""
+    out: list = []
+    used = sum(i is not None and i is not Ellipsis for i in index)
+    dims = iter(x)
+    for i in index if Ellipsis in index else (*index, Ellipsis):
+        if i is Ellipsis:
+            out += [next(dims) for _ in range(len(x) - used)]
+        elif i is None:
+            out.append(1)
+        else:
+            d = next(dims, None)
+            if d is None or (isinstance(d, str) and i != slice(None)):
+                raise shapes.ShapeError(f"cannot index {shapes.show(x)} with {index}: an axis that is missing or whose "
+                                        "size is known only at run time")
+            if isinstance(i, slice):
+                out.append(d if isinstance(d, str) else len(range(*i.indices(d))))
+            elif not -d <= i < d:
+                raise shapes.ShapeError(f"index {i} is outside an axis of size {d}")
+    return tuple(out)
+
+
+def _place(xp: Any, g: Any, like: Any, index: tuple) -> Any:
+    """Zeros in the shape of `like`, with `g` added at `index` (a position that stands there twice receives both)."""
+    out = xp.zeros(like.shape, g.dtype)
+    if any(hasattr(i, "dtype") for i in index):
+        xp.add.at(out, index, g)
+    else:
+        out[index] = g
+    return out
+
+
+def _part(g: Any, y: Any, *inputs: Any, k: int, axis: int) -> Any:
+    """Argument k's part of the gradient of a concatenation."""
+    start = sum(x.shape[axis] for x in inputs[:k])
+    where = (Ellipsis, slice(start, start + inputs[k].shape[axis]), *(slice(None),) * (-axis - 1))
+    return g[where]
+
+
+reshape = row("reshape", lambda xp, x, n, tail: x.reshape(*x.shape[:x.ndim - n], *tail), shapes.reshaped, LAYOUT,
+              lambda g, y, x, n, tail: g.reshape((..., *x.shape[x.ndim - n:]) if n < x.ndim else x.shape),
+              canonical=_reshape)
+transpose = row("transpose", lambda xp, x, axes: xp.transpose(x, [a + x.ndim for a in axes]),
+                lambda x, axes: tuple(x[a] for a in axes), LAYOUT,
+                lambda g, y, x, axes: g.transpose(_inverse(axes)), canonical=_permutation)
+expand_dims = row("expand_dims", lambda xp, x, axis: xp.expand_dims(x, axis), _inserted, LAYOUT,
+                  lambda g, y, x, axis: g.squeeze(axis), canonical=_insert)
+squeeze = row("squeeze", lambda xp, x, axis: xp.squeeze(x, axis), lambda x, axis: shapes.reduced(x, axis), LAYOUT,
+              lambda g, y, x, axis: g.expand_dims(axis), canonical=_remove)
+broadcast_to = row("broadcast_to", lambda xp, x, shape: xp.broadcast_to(x, shape), lambda x, shape: shape, LAYOUT,
+                   lambda g, y, x, shape: g)
+broadcast_like = row("broadcast_like", lambda xp, x, like: xp.broadcast_to(x, like.shape), shapes.like, LAYOUT,
+                     lambda g, y, x, like: g, None)
+index = row("index", lambda xp, x, index: x[index], _index_shape, LAYOUT,
+            lambda g, y, x, index: g.place(x, index))
+place = row("place", _place, lambda g, like, index: like, LAYOUT,
+            lambda g, y, x, like, index: g[index], None)
+concatenate = row("concatenate", lambda xp, *xs, axis: xp.concatenate(xs, axis), shapes.concatenated, LAYOUT,
+                  _part, canonical=_one_axis, variadic=True)
+flip = row("flip", lambda xp, x, axis: xp.flip(x, axis), shapes.same, LAYOUT,
+           lambda g, y, x, axis: g.flip(axis), canonical=_axis)
+astype = row("astype", lambda xp, x, dtype: x.astype(dtype), shapes.same, LAYOUT,
+             lambda g, y, x, dtype: g.astype(x.dtype))
+to_device = row("to_device", lambda xp, x, device: backends.get(device).asarray(backends.of(x).to_numpy(x)),
+                shapes.same, LAYOUT, lambda g, y, x, device: g.to(x.device))

@@ -1,0 +1,170 @@
+"""Optimisers, gradient clipping and learning-rate schedules."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from . import backends
+from .tensor import Parameter, Tensor
+
+
+class Optimizer:
+    """Changes parameters by their gradients. `lr` may be assigned between steps.
+
+    A subclass names its running averages in `slots` and computes, from arrays, a parameter's new values in `update`.
+    """
+
+    slots: tuple[str, ...] = ()
+
+    def __init__(self, parameters: Iterable[Parameter], lr: float):
+        self.parameters = list(parameters)
+        if not self.parameters:
+            raise ValueError("an optimiser needs at least one parameter; give it model.parameters()")
+        if not lr >= 0:
+            raise ValueError(f"a learning rate is a number of at least 0, not {lr}")
+        self.lr = lr
+        self.steps = 0
+        self.averages = [{name: backends.of(p._array).xp.zeros_like(p._array) for name in self.slots} for p in self.parameters]
+
+    def update(self, xp: Any, p: Any, g: Any, average: dict[str, Any]) -> Any:
+        raise NotImplementedError
+
+    def step(self) -> None:
+        """Change every parameter that has a gradient."""
+        self.steps += 1
+        for p, average in zip(self.parameters, self.averages):
+            if p.grad is not None:
+                p.assign(self.update(backends.of(p._array).xp, p._array, p.grad._array, average))
+
+    def zero_grad(self) -> None:
+        for p in self.parameters:
+            p.grad = None
+
+    def state_dict(self) -> dict[str, Any]:
+        """The running averages by slot and position, and the number of steps, as arrays."""
+        state: dict[str, Any] = {f"{name}.{k}": Tensor(array) for k, average in enumerate(self.averages)
+                                 for name, array in average.items()}
+        return {**state, "steps": backends.get("cpu").asarray(self.steps)}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        for k, (p, average) in enumerate(zip(self.parameters, self.averages)):
+            for name in self.slots:
+                value = state[f"{name}.{k}"]
+                if tuple(value.shape) != p.shape:
+                    raise ValueError(f"{type(self).__name__}: {name}.{k} is {tuple(value.shape)}, its parameter {p.shape}")
+                numbers = value.numpy() if isinstance(value, Tensor) else value
+                average[name] = backends.of(p._array).xp.array(backends.of(p._array).asarray(numbers, p.dtype))
+        self.steps = int(state["steps"])
+
+
+class SGD(Optimizer):
+    """p - lr v with v = momentum v + g (and, with Nesterov, g + momentum v in its place). PyTorch's conventions."""
+
+    slots = ("velocity",)
+
+    def __init__(self, parameters: Iterable[Parameter], lr: float, momentum: float = 0.0, weight_decay: float = 0.0,
+                 nesterov: bool = False):
+        super().__init__(parameters, lr)
+        self.momentum, self.weight_decay, self.nesterov = momentum, weight_decay, nesterov
+
+    def update(self, xp: Any, p: Any, g: Any, average: dict[str, Any]) -> Any:
+        g = g + self.weight_decay * p if self.weight_decay else g
+        if self.momentum:
+            average["velocity"] = self.momentum * average["velocity"] + g
+            g = g + self.momentum * average["velocity"] if self.nesterov else average["velocity"]
+        return p - self.lr * g
+
+
+class Adam(Optimizer):
+    """Kingma & Ba 2015: p - lr m / (sqrt(v) + eps), m and v running means of g and g^2, corrected for their start.
+    Weight decay adds to the gradient."""
+
+    slots = ("mean", "square")
+
+    def __init__(self, parameters: Iterable[Parameter], lr: float = 1e-3, betas: tuple[float, float] = (0.9, 0.999),
+                 eps: float = 1e-8, weight_decay: float = 0.0):
+        super().__init__(parameters, lr)
+        self.betas, self.eps, self.weight_decay = betas, eps, weight_decay
+
+    def update(self, xp: Any, p: Any, g: Any, average: dict[str, Any]) -> Any:
+        g = g + self.weight_decay * p if self.weight_decay else g
+        return p - self.change(xp, g, average)
+
+    def change(self, xp: Any, g: Any, average: dict[str, Any]) -> Any:
+        b1, b2 = self.betas
+        average["mean"] = b1 * average["mean"] + (1 - b1) * g
+        average["square"] = b2 * average["square"] + (1 - b2) * g * g
+        scale = math.sqrt(1 - b2 ** self.steps)
+        return (self.lr / (1 - b1 ** self.steps)) * average["mean"] / (xp.sqrt(average["square"]) / scale + self.eps)
+
+
+class AdamW(Adam):
+    """Loshchilov & Hutter 2019: Adam whose weight decay shrinks the parameter itself by lr * weight_decay."""
+
+    def __init__(self, parameters: Iterable[Parameter], lr: float = 1e-3, betas: tuple[float, float] = (0.9, 0.999),
+                 eps: float = 1e-8, weight_decay: float = 0.01):
+        super().__init__(parameters, lr, betas, eps, weight_decay)
+
+    def update(self, xp: Any, p: Any, g: Any, average: dict[str, Any]) -> Any:
+        return (1 - self.lr * self.weight_decay) * p - self.change(xp, g, average)
+
+
+class RMSprop(Optimizer):
+    """Tieleman & Hinton 2012: p - lr g / (sqrt(s) + eps), s a running mean of g^2; with momentum, PyTorch's form."""
+
+    slots = ("square", "velocity")
+
+    def __init__(self, parameters: Iterable[Parameter], lr: float = 1e-2, alpha: float = 0.99, eps: float = 1e-8,
+                 momentum: float = 0.0):
+        super().__init__(parameters, lr)
+        self.alpha, self.eps, self.momentum = alpha, eps, momentum
+
+    def update(self, xp: Any, p: Any, g: Any, average: dict[str, Any]) -> Any:
+        average["square"] = self.alpha * average["square"] + (1 - self.alpha) * g * g
+        average["velocity"] = self.momentum * average["velocity"] + g / (xp.sqrt(average["square"]) + self.eps)
+        return p - self.lr * average["velocity"]
+
+
+def clip_grad_norm(parameters: Iterable[Parameter], max_norm: float) -> float:
+    """Scale all gradients so that their joint Euclidean norm is at most `max_norm`; returns the norm before."""
+    graded = [(p, p.grad._array) for p in parameters if p.grad is not None]
+    total = math.sqrt(sum(float((g.astype("float64") ** 2).sum()) for _, g in graded))
+    if total > max_norm:
+        for p, g in graded:
+            p.grad = Tensor(g * (max_norm / total))
+    return total
+
+
+def clip_grad_value(parameters: Iterable[Parameter], limit: float) -> None:
+    """Clip every element of every gradient to [-limit, limit]."""
+    for p in parameters:
+        if p.grad is not None:
+            p.grad = p.grad.detach().clip(-limit, limit)
+
+
+# -- learning-rate schedules: functions of the step, counted from 0, to assign to optimizer.lr ---------------------------------
+def constant(lr: float) -> Callable[[int], float]:
+    return lambda step: lr
+
+
+def step_decay(lr: float, every: int, factor: float) -> Callable[[int], float]:
+    """Multiplied by `factor` after each `every` steps."""
+    return lambda step: lr * factor ** (step // every)
+
+
+def exponential(lr: float, factor: float) -> Callable[[int], float]:
+    """Multiplied by `factor` after each step."""
+    return lambda step: lr * factor ** step
+
+
+def cosine(lr: float, steps: int, final: float = 0.0, warmup: int = 0) -> Callable[[int], float]:
+    """Linear from 0 over `warmup` steps, then half a cosine down to `final` at `steps` (Loshchilov & Hutter 2017)."""
+
+    def at(step: int) -> float:
+        if step < warmup:
+            return lr * (step + 1) / warmup
+        done = min(1.0, (step - warmup) / max(1, steps - warmup))
+        return final + (lr - final) * 0.5 * (1 + math.cos(math.pi * done))
+    return at

@@ -1,0 +1,318 @@
+"""Tensors: arrays that remember the operation they came from."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from contextvars import ContextVar
+from typing import Any
+
+import numpy as np
+
+from . import backends
+from .autograd import differentiate, grad_enabled, no_grad
+from .ops import Op, Operators, ShapeError, layout
+from .ops.operators import set_default
+from .ops.shapes import show
+
+_device: ContextVar[str] = ContextVar("device", default="cpu")
+
+
+@contextlib.contextmanager
+def device(name: str) -> Iterator[None]:
+    """New tensors live on this device, "cpu" or "cuda", inside the context. Also a decorator."""
+    backends.get(name)
+    token = _device.set(name)
+    try:
+        yield
+    finally:
+        _device.reset(token)
+
+
+class Tensor(Operators):
+    """An array of numbers on a device, with the operation and the inputs that it was computed from.
+
+    Made by `minigrad.tensor`, `zeros`, `ones`, `randn` and by operations. It is never changed in place.
+    """
+
+    __slots__ = ("__weakref__", "_array", "_versions", "attributes", "grad", "hooks", "inputs", "op", "requires_grad")
+    _rank = 1
+    version = 0                # only a Parameter ever has another
+
+    def __init__(self, array: Any, requires_grad: bool = False):
+        if requires_grad and array.dtype.kind != "f":
+            raise TypeError(f"only floating-point tensors can require gradients, not {array.dtype}; "
+                            "convert with .astype('float32')")
+        self._array = array
+        self.requires_grad = requires_grad
+        self.grad: Tensor | None = None
+        self.hooks: tuple[Callable[[Tensor], Tensor | None], ...] = ()
+        self.op: Op | None = None
+        self.inputs: tuple = ()
+        self.attributes: dict[str, Any] = {}
+        self._versions: tuple[int, ...] = ()
+
+    # -- the numbers ----------------------------------------------------------------------------------------------------
+    @property
+    def data(self) -> Any:
+        """The array itself: on the CPU a read-only view, as gradients may still need the numbers."""
+        return _read_only(self._array)
+
+    @property
+    def shape(self) -> tuple[int, ...]:  # type: ignore[override]
+        return self._array.shape
+
+    @property
+    def dtype(self) -> np.dtype:
+        return self._array.dtype
+
+    @property
+    def size(self) -> int:
+        return self._array.size
+
+    @property
+    def device(self) -> str:
+        return backends.of(self._array).device
+
+    def numpy(self) -> np.ndarray:
+        """A read-only NumPy array with these numbers; from a GPU, a copy."""
+        return _read_only(backends.of(self._array).to_numpy(self._array))
+
+    def item(self) -> Any:
+        """The only number, as a Python number."""
+        if self.size != 1:
+            raise ValueError(f"item() needs a tensor with one number; this one has shape {self.shape}")
+        return self._array.item()
+
+    def tolist(self) -> Any:
+        return self.numpy().tolist()
+
+    def __float__(self) -> float: return float(self.item())
+    def __int__(self) -> int: return int(self.item())
+    def __index__(self) -> int: return self.item().__index__()
+
+    def __bool__(self) -> bool:
+        if self.size != 1:
+            raise ValueError(f"a tensor of shape {self.shape} has no single truth value; use where, or .numpy().any()")
+        return bool(self.item())
+
+    def __len__(self) -> int:
+        if not self.shape:
+            raise TypeError("a tensor without dimensions has no len()")
+        return self.shape[0]
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        if self.device != "cpu":
+            raise TypeError("this tensor is on a GPU; .numpy() copies it to the CPU")
+        return np.array(self._array, dtype) if copy or dtype is not None else self.numpy()
+
+    def __repr__(self) -> str:
+        numbers = np.array2string(self.numpy(), separator=", ", prefix="tensor(")
+        extra = "".join([f", dtype={self.dtype}" if self.dtype != np.float32 else "",
+                         f", device={self.device!r}" if self.device != "cpu" else "",
+                         f", from {self.op.name}" if self.op else ", requires_grad=True" if self.requires_grad else ""])
+        return f"tensor({numbers}{extra})"
+
+    # -- gradients ------------------------------------------------------------------------------------------------------
+    def backward(self, gradient: Any = None, create_graph: bool = False) -> None:
+        """Add to `.grad` of every leaf that requires it the gradient of sum(self * gradient).
+
+        gradient:      the gradient that arrives here, of this tensor's shape; 1 for a tensor with one number.
+        create_graph:  record the computation of the gradients, so that they can be differentiated again.
+        """
+        if not self.requires_grad:
+            raise ValueError("nothing to differentiate: this tensor does not depend on any that requires a gradient "
+                             "(tensor(..., requires_grad=True), a Parameter; was it computed under no_grad?)")
+        seed = _seed(self, gradient)
+        with contextlib.nullcontext() if create_graph else no_grad():
+            for leaf, g in differentiate([self], [seed]):
+                if g is not None:
+                    leaf.grad = g if leaf.grad is None else leaf.grad + g
+
+    def detach(self) -> Tensor:
+        """The same numbers, without their history."""
+        return Tensor(self._array)
+
+    def register_hook(self, hook: Callable[[Tensor], Tensor | None]) -> Callable[[], None]:
+        """Call `hook(gradient)` once the gradient of this tensor is complete; what it returns, unless None, takes the
+        gradient's place. Returns a function that removes the hook."""
+        self.hooks = (*self.hooks, hook)
+
+        def remove() -> None:
+            self.hooks = tuple(h for h in self.hooks if h is not hook)
+        return remove
+
+    def check_unchanged(self) -> None:
+        for a, version in zip(self.inputs, self._versions):
+            if isinstance(a, Tensor) and a.version != version:
+                raise RuntimeError(f"{self.op and self.op.name}: an argument of shape {a.shape} was assigned new values "
+                                   "after it was used and before its gradient was taken; call backward() before "
+                                   ".assign (an optimiser's step) or compute the result again")
+
+    # -- devices and copies ---------------------------------------------------------------------------------------------
+    def to(self, device: str) -> Tensor:
+        """This tensor on another device; gradients come back to this one's."""
+        return self if device == self.device else self._apply(layout.to_device, (self,), {"device": device})
+
+    def _full(self, shape: tuple[int, ...], value: float) -> Tensor:
+        return Tensor(backends.of(self._array).xp.full(shape, value, self.dtype))
+
+    @classmethod
+    def _apply(cls, op: Op, args: tuple, attributes: dict[str, Any]) -> Tensor:
+        """Compute, and record if a gradient may be asked for."""
+        args = tuple(a if isinstance(a, Tensor) or type(a) in _PLAIN else _operand(a) for a in args)
+        arrays = [a._array if isinstance(a, Tensor) else a for a in args]
+        own = [a for a in arrays if type(a) not in _PLAIN] or [backends.get("cpu").asarray(0.0, np.float32)]
+        backend = backends.of(own[0])
+        if any(type(a) is not type(own[0]) for a in own):
+            raise ValueError(f"{op.name}: the arguments are on {' and '.join(backends.of(a).device for a in own)}; "
+                             f"move one with .to({backend.device!r})")
+        if len({a.dtype for a in own}) > 1:
+            arrays = _widen_integers(arrays)
+        try:
+            if op.canonical:
+                attributes = op.canonical(*(getattr(a, "shape", ()) for a in arrays), **attributes)
+            array = op.array(backend.xp, *arrays, **attributes)
+        except (ValueError, IndexError) as error:
+            raise _explained(op, arrays, attributes, error) from None
+        if type(array) is not type(own[0]) and op is not layout.to_device:
+            array = backend.asarray(array)              # NumPy makes scalars of results without dimensions
+        if array.dtype == np.float64 and op is not layout.astype and all(a.dtype != np.float64 for a in own):
+            array = array.astype(np.float32)            # neither an integer nor a Python number decides a float's width
+        result = Tensor(array)
+        if grad_enabled() and array.dtype.kind == "f" and any(op.derivatives) \
+                and any(isinstance(a, Tensor) and a.requires_grad for a in args):
+            result.requires_grad = True
+            result.op, result.inputs, result.attributes = op, args, attributes
+            result._versions = tuple(getattr(a, "version", 0) for a in args)
+        return result
+
+
+set_default(Tensor)
+_PLAIN = {int, float, bool}
+
+
+class Parameter(Tensor):
+    """A tensor to be trained: a leaf that requires a gradient and takes new values by `assign`."""
+
+    __slots__ = ("version",)
+
+    def __init__(self, data: Any, requires_grad: bool = True):
+        super().__init__(data._array if isinstance(data, Tensor) else data, requires_grad)
+        self.version = 0
+
+    def assign(self, values: Any) -> None:
+        """New values, of the same shape, copied; the dtype and the device stay. Gradients that are still to come
+        through results of the old values are refused from now on."""
+        backend = backends.of(self._array)
+        array = values._array if isinstance(values, Tensor) else values
+        if tuple(np.shape(array)) != self.shape:
+            raise ShapeError(f"assign: this parameter has shape {self.shape}, the new values {tuple(np.shape(array))}")
+        self._array = backend.xp.array(backend.asarray(array), self.dtype)
+        self.version += 1
+
+
+def tensor(data: Any, dtype: Any = None, device: str | None = None, requires_grad: bool = False) -> Tensor:
+    """A tensor with a copy of `data`: numbers, nested lists, a NumPy array or a tensor.
+
+    dtype:   by default that of an array; Python floats become float32.
+    device:  "cpu" or "cuda"; by default the one of `minigrad.device`, or of an array that lives on one.
+    """
+    if isinstance(data, Tensor):
+        data = data._array
+    if backends.is_array(data):
+        home = backends.of(data)
+        backend = backends.get(device) if device else home if home.device != "cpu" else backends.get(_device.get())
+        data = data if backend is home else home.to_numpy(data)
+    else:
+        backend = backends.get(device or _device.get())
+        keeps = isinstance(data, np.generic)
+        data = np.array(data)
+        if data.dtype == object:
+            raise TypeError("tensor() takes numbers in nested lists of equal lengths")
+        dtype = dtype or (np.float32 if data.dtype == np.float64 and not keeps else None)
+    array = backend.xp.array(backend.asarray(data), dtype=dtype)
+    if array.dtype.kind not in "fiub":
+        raise TypeError(f"a tensor holds real numbers or truth values, not {array.dtype}")
+    return Tensor(array, requires_grad)
+
+
+def zeros(*shape: Any, dtype: Any = np.float32, device: str | None = None, requires_grad: bool = False) -> Tensor:
+    """Zeros; the shape as ints or one tuple."""
+    return _filled("zeros", shape, dtype, device, requires_grad)
+
+
+def ones(*shape: Any, dtype: Any = np.float32, device: str | None = None, requires_grad: bool = False) -> Tensor:
+    """Ones; the shape as ints or one tuple."""
+    return _filled("ones", shape, dtype, device, requires_grad)
+
+
+def grad(f: Callable[..., Tensor], argnums: int | tuple[int, ...] = 0) -> Callable[..., Any]:
+    """The function that returns the gradient of `f`, a function of tensors with one number as its result, by the
+    argument at `argnums` (or a tuple of gradients by several). It can be differentiated again: `grad(grad(f))`."""
+
+    def gradient(*args: Any, **kwargs: Any) -> Any:
+        numbers = (argnums,) if isinstance(argnums, int) else argnums
+        given = [a if isinstance(a, Tensor) else tensor(a) for a in args]
+        nested = any(a.requires_grad for a in given)
+        for n in numbers:
+            given[n] = given[n] if given[n].requires_grad else Tensor(given[n]._array, requires_grad=True)
+        y = f(*given, **kwargs)
+        chosen = [given[n] for n in numbers]
+        with contextlib.nullcontext() if nested else no_grad():
+            found = [g if g is not None else x * 0 for x, g in differentiate([y], [_seed(y, None)], chosen)]
+        return found[0] if isinstance(argnums, int) else tuple(found)
+    return gradient
+
+
+def _filled(name: str, shape: tuple, dtype: Any, device: str | None, requires_grad: bool) -> Tensor:
+    size = shape[0] if len(shape) == 1 and isinstance(shape[0], (tuple, list)) else shape
+    return Tensor(getattr(backends.get(device or _device.get()).xp, name)(tuple(size), dtype), requires_grad)
+
+
+def _seed(y: Tensor, gradient: Any) -> Tensor:
+    """The gradient that backward begins with."""
+    if gradient is None:
+        if y.size != 1:
+            raise ValueError(f"a gradient can be left out only for a result with one number; this one has shape "
+                             f"{y.shape}: reduce it (y.sum()) or give backward(gradient) of that shape")
+        return y._full(y.shape, 1.0)
+    gradient = gradient if isinstance(gradient, Tensor) else Tensor(backends.of(y._array).asarray(gradient, y.dtype))
+    if gradient.shape != y.shape:
+        raise ShapeError(f"backward: the gradient has shape {show(gradient.shape)}, the tensor {show(y.shape)}")
+    return gradient
+
+
+def _operand(value: Any) -> Any:
+    """A plain number or a tensor from what else may stand beside a tensor."""
+    if isinstance(value, (float, int, np.bool_)):       # np.float64 is a float: a number, not an array
+        return float(value) if isinstance(value, float) else int(value)
+    return tensor(value)
+
+
+def _widen_integers(arrays: list[Any]) -> list[Any]:
+    """Integers and truth values beside floats take the floats' dtype, so that they do not decide it."""
+    floats = [a.dtype for a in arrays if type(a) not in _PLAIN and a.dtype.kind == "f"]
+    if not floats:
+        return arrays
+    widest = max(floats, key=lambda dtype: dtype.itemsize)
+    return [a.astype(widest) if type(a) not in _PLAIN and a.dtype.kind in "iu" else a for a in arrays]
+
+
+def _explained(op: Op, arrays: list[Any], attributes: dict[str, Any], error: Exception) -> Exception:
+    """The array library's error in our words: the operation, the shapes and the rule."""
+    if not isinstance(error, ShapeError):
+        with contextlib.suppress(Exception):            # the rule names what does not fit, where it can
+            try:
+                op.shape(*(getattr(a, "shape", ()) for a in arrays), **attributes)
+            except ShapeError as rule:
+                error = rule
+    where = "" if isinstance(error, ShapeError) else f" of {', '.join(show(getattr(a, 'shape', ())) for a in arrays)}"
+    return (IndexError if isinstance(error, IndexError) else ShapeError)(f"{op.name}{where}: {error}")
+
+
+def _read_only(array: Any) -> Any:
+    if isinstance(array, np.ndarray):
+        array = array.view()
+        array.flags.writeable = False
+    return array

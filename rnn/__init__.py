@@ -1,0 +1,28 @@
+"""Recurrent networks whose cells are declared by their equations."""
+
+from . import variants
+from .cell import Cell
+from .cells import GRU, LSTM, RNN, AdditiveAttention, PeepholeLSTM, ReluRNN
+from .language import (
+    Bernoulli,
+    CellError,
+    Constant,
+    Extra,
+    Input,
+    Matrix,
+    Memory,
+    Setting,
+    Size,
+    State,
+    Step,
+    Vector,
+    W,
+    b,
+    w,
+)
+from .recurrent import Recurrent
+from .variants import DiagonalPeepholeLSTM, ResetAfterGRU, ResetBeforeGRU
+
+__all__ = ["GRU", "LSTM", "RNN", "AdditiveAttention", "Bernoulli", "Cell", "CellError", "Constant", "DiagonalPeepholeLSTM",
+           "Extra", "Input", "Matrix", "Memory", "PeepholeLSTM", "Recurrent", "ReluRNN", "ResetAfterGRU", "ResetBeforeGRU",
+           "Setting", "Size", "State", "Step", "Vector", "W", "b", "variants", "w"]

@@ -1,0 +1,106 @@
+"""Collect a class body as it is executed: names, expressions and lines, every use stored as a reference by name."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from .expressions import CellError, Declaration, Expression, Extra, Inner, Memory, Reference, Size
+
+
+@dataclass
+class Equation:
+    """`name = expression`, as written at a line."""
+
+    name: str
+    expression: Any
+    line: int
+
+
+@dataclass
+class Written:
+    """What one class wrote itself, without its parents.
+
+    `latest` maps a name to its last version: a name assigned again (micro-steps in a loop) becomes name_1, name_2, ...
+    """
+
+    file: str = ""
+    declarations: dict[str, Declaration] = field(default_factory=dict)
+    equations: dict[str, Equation] = field(default_factory=dict)
+    inner: dict[str, tuple[Inner, int]] = field(default_factory=dict)
+    latest: dict[str, str] = field(default_factory=dict)
+    lines: dict[str, int] = field(default_factory=dict)
+
+
+class Body(dict):
+    """The namespace of a cell's class body. Declarations and equations go to `written`, all else stays in the dict."""
+
+    def __init__(self, cell: str, parents: Sequence[Written]):
+        super().__init__()
+        self.cell = cell
+        self.written = Written(sys._getframe(2).f_code.co_filename)
+        self._parents = parents
+
+    def __getitem__(self, name: str) -> Any:
+        if name in self.written.latest:
+            return Reference(None, self.written.latest[name])
+        if name.endswith("_mask") and name in self.written.declarations:
+            return Reference(None, name)
+        return super().__getitem__(name)
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        line = sys._getframe(1).f_lineno
+        if isinstance(value, Size):
+            value.name = value.name or name
+        number = isinstance(value, (int, float)) and self._inherited(name)
+        if not isinstance(value, (Expression, Inner)) and not number:
+            if name in self.written.latest:
+                raise CellError(f"{self.cell}.{name}, line {line}: was an equation and now is a {type(value).__name__}; "
+                                "give it another name")
+            super().__setitem__(name, value)
+        elif isinstance(value, Declaration):
+            self._declare(name, value, line)
+        else:
+            self._refuse_rebinding(name, line)
+            version = self._version(name)
+            self.written.latest[name] = version
+            self.written.lines[version] = line
+            if isinstance(value, Inner):
+                self.written.inner[version] = (value, line)
+            else:
+                self.written.equations[version] = Equation(version, value, line)
+
+    def _declare(self, name: str, value: Declaration, line: int) -> None:
+        self._refuse_rebinding(name, line, again=False)
+        if name in self.written.latest:
+            raise CellError(f"{self.cell}.{name}, line {line}: is an equation already; give the {value.kind} another name")
+        self.written.declarations[name] = value
+        self.written.latest[name] = name
+        self.written.lines[name] = line
+        if isinstance(value, Memory):
+            self.written.declarations[f"{name}_mask"] = Extra(per="sequence")
+            self.written.lines[f"{name}_mask"] = line
+
+    def _refuse_rebinding(self, name: str, line: int, again: bool = True) -> None:
+        """A declared name stands for one thing. A subclass may declare it anew, but not compute it."""
+        parents = [p for p in self._parents if again and name in p.declarations]
+        for written in [self.written, *parents]:
+            if name in written.declarations:
+                kind = written.declarations[name].kind
+                cure = f"a state is updated by an equation {name}_next = ...; " if kind == "state" else ""
+                raise CellError(f"{self.cell}.{name}, line {line}: the {kind} {name} is given a new value; {cure}"
+                                "anything else needs a name of its own")
+
+    def _inherited(self, name: str) -> bool:
+        return any(name in p.latest for p in self._parents)
+
+    def _version(self, name: str) -> str:
+        """The name itself; name_1, name_2, ... when assigned again; and the parent's last version in an edit of it."""
+        if name not in self.written.latest:
+            return next((p.latest[name] for p in self._parents if name in p.latest), name)
+        k = 1
+        while f"{name}_{k}" in self.written.lines:
+            k += 1
+        return f"{name}_{k}"

@@ -1,0 +1,244 @@
+"""What a cell's class body is written in: declarations, the placeholders W, w and b, and expressions of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from minigrad.ops import Op, Operators, concatenate
+
+
+class CellError(ValueError):
+    """A cell that is declared wrongly: which cell, equation and line, what is wrong, and the cure."""
+
+
+class Expression(Operators):
+    """An operation of the engine's table on other expressions and numbers, not computed: its sizes are not known yet."""
+
+    __slots__ = ("attributes", "inputs", "op")
+    _rank = 3
+
+    def __init__(self, op: Op | None = None, inputs: tuple = (), attributes: dict[str, Any] | None = None):
+        self.op = op
+        self.inputs = inputs
+        self.attributes = attributes or {}
+
+    @classmethod
+    def _apply(cls, op: Op, args: tuple, attributes: dict[str, Any]) -> Expression:
+        return Expression(op, tuple(_operand(a) for a in args), attributes)
+
+    def __matmul__(self, other: Any) -> Any:
+        return super().__matmul__(concatenate(list(other), -1) if isinstance(other, (list, tuple)) else other)
+
+    def __bool__(self) -> bool:
+        raise CellError("a cell's equations have no values yet, so Python's if, and, or, min and max cannot ask for them: "
+                        "write where(condition, a, b), or maximum and minimum")
+
+    @property
+    def shape(self) -> tuple:  # type: ignore[override]
+        raise CellError("the sizes in a cell are known only when a cell is made from its class; "
+                        "name an axis from the end (axis=-1), and declare a size that you need with Size()")
+
+
+class Reference(Expression):
+    """A quantity by its name. `owner` is the class it was asked of (LSTM.f), or None for a bare name in a body."""
+
+    __slots__ = ("name", "owner")
+
+    def __init__(self, owner: Any, name: str):
+        super().__init__()
+        self.owner = owner
+        self.name = name
+
+    @property
+    def mask(self) -> Reference:
+        """Of a memory: which of its slots are in use."""
+        return Reference(self.owner, f"{self.name}_mask")
+
+
+class Product(Expression):
+    """`W @ [c, h, x]`: a matrix block for each operand, the products summed."""
+
+    __slots__ = ()
+
+
+class Placeholder(Expression):
+    """W, w or b: each equation gets a matrix, vectors and a bias of its own."""
+
+    __slots__ = ("kind",)
+
+    def __init__(self, kind: str):
+        super().__init__()
+        self.kind = kind
+
+    def __matmul__(self, other: Any) -> Any:
+        if self.kind != "W":
+            return super().__matmul__(other)
+        operands: Sequence = other if isinstance(other, (list, tuple)) else [other]
+        if not operands or not all(isinstance(o, Expression) for o in operands):
+            raise CellError("W @ takes an input, a state, an expression of them, or a list: W @ [h, x]")
+        return Product(None, tuple(operands))
+
+
+W, w, b = Placeholder("W"), Placeholder("w"), Placeholder("b")
+
+
+class Size:
+    """A size of the cell's own: `proj = Size()` becomes the keyword `proj` (or `proj_size`) of the cell."""
+
+    def __init__(self) -> None:
+        self.name = ""
+
+
+Dimension = int | str | Size
+
+
+def size_name(size: Dimension) -> int | str:
+    """A size as an int or its name. "hidden_size" and "hidden" are one."""
+    if isinstance(size, int):
+        return size
+    name = size.name if isinstance(size, Size) else size
+    if not name.isidentifier():
+        raise CellError(f"a size is an int, a name or a Size() that has been given a name, not {size!r}")
+    return name.removesuffix("_size")
+
+
+class Declaration(Expression):
+    """Something that a cell has: its `dimensions` are ints, names of sizes, or Size objects."""
+
+    __slots__ = ("dimensions",)
+    kind = "declaration"
+
+    def __init__(self, *dimensions: Dimension):
+        super().__init__()
+        self.dimensions = tuple(size_name(d) for d in dimensions)
+
+
+class Input(Declaration):
+    """What arrives at each step: (rows, size)."""
+
+    __slots__ = ()
+    kind = "input"
+
+    def __init__(self, size: Dimension = "input"):
+        super().__init__(size)
+
+
+class State(Declaration):
+    """What a step hands to the next: (rows, size). The equation `s_next` updates state `s`."""
+
+    __slots__ = ()
+    kind = "state"
+
+    def __init__(self, size: Dimension = "hidden"):
+        super().__init__(size)
+
+
+class Extra(Declaration):
+    """A further input, given by name when the layer is called: `per` step (steps, rows, size), or one for the whole
+    sequence (rows, size)."""
+
+    __slots__ = ("per",)
+    kind = "extra"
+
+    def __init__(self, size: Dimension = 1, per: str = "step"):
+        if per not in ("step", "sequence"):
+            raise CellError(f"an Extra is per 'step' or per 'sequence', not {per!r}")
+        super().__init__(size)
+        self.per = per
+
+
+class Memory(Declaration):
+    """Slots to attend to, one set a sequence: (rows, slots, size), given by name. `m.mask` tells the slots in use."""
+
+    __slots__ = ()
+    kind = "memory"
+
+    def __init__(self, size: Dimension = "memory"):
+        super().__init__(size)
+
+
+class Step(Declaration):
+    """The number of the step, from 0."""
+
+    __slots__ = ()
+    kind = "step"
+
+
+class Matrix(Declaration):
+    """A trained matrix (rows, columns), for weights that are more than a placeholder says: U - U.T, U * mask."""
+
+    __slots__ = ()
+    kind = "matrix"
+
+    def __init__(self, rows: Dimension = "hidden", columns: Dimension = "hidden"):
+        super().__init__(rows, columns)
+
+
+class Vector(Declaration):
+    """A trained vector."""
+
+    __slots__ = ()
+    kind = "vector"
+
+    def __init__(self, size: Dimension = "hidden"):
+        super().__init__(size)
+
+
+class Constant(Declaration):
+    """Numbers that are not trained: an array, or a function of the sizes of its dimensions that returns one
+    (`Constant(np.eye, "hidden")`)."""
+
+    __slots__ = ("values",)
+    kind = "constant"
+
+    def __init__(self, values: Any, *dimensions: Dimension):
+        super().__init__(*dimensions)
+        self.values = values if callable(values) else np.array(values, dtype=np.float64)
+
+
+class Setting(Declaration):
+    """A number chosen when a cell is made: `rate = Setting(0.1)` becomes the keyword `rate`."""
+
+    __slots__ = ("default",)
+    kind = "setting"
+
+    def __init__(self, default: float):
+        super().__init__()
+        self.default = float(default)
+
+
+class Bernoulli(Declaration):
+    """A random mask: 1 with probability `p`, else 0; in evaluation `p` itself, its expectation.
+
+    p:           a number or a Setting.
+    dimensions:  one size for a mask of units (rows, size), by default the hidden size; two for a mask of weights.
+    per:         "step", or "sequence" for one mask that all steps share (a mask of weights always is).
+    """
+
+    __slots__ = ("p", "per")
+    kind = "mask"
+
+    def __init__(self, p: Any, *dimensions: Dimension, per: str = "step"):
+        super().__init__(*(dimensions or ("hidden",)))
+        self.p = p
+        self.per = per if len(self.dimensions) == 1 else "sequence"
+
+
+class Inner:
+    """A cell used inside a cell: `q = LSTM(x)` in a body. Its quantities get the prefix `q_`; `q` is its output."""
+
+    def __init__(self, cell: Any, arguments: tuple, sizes: dict[str, Dimension]):
+        self.cell = cell
+        self.arguments = arguments
+        self.sizes = sizes
+
+
+def _operand(value: Any) -> Any:
+    if isinstance(value, (Expression, bool, int, float)):
+        return value
+    raise CellError(f"a {type(value).__name__} cannot stand in an equation; declare it: name = Constant(array)")
+
+

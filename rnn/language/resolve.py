@@ -1,0 +1,357 @@
+"""From class bodies to one list of equations: references become links, placeholders become named parameters.
+
+Every class along the method resolution order contributes what it wrote itself. A reference means the final equation of
+that name, except inside an equation that replaces another: there it means the one replaced, as super() does. One memo
+serves the whole cell, keyed by (class that wrote it, node): an expression that two equations share stays one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from minigrad.autograd import postorder
+
+from .body import Equation, Written
+from .expressions import (
+    Bernoulli,
+    CellError,
+    Declaration,
+    Expression,
+    Inner,
+    Input,
+    Memory,
+    Placeholder,
+    Product,
+    Reference,
+    State,
+)
+
+
+class Link(Expression):
+    """Another equation's value, or a declared quantity, by its key."""
+
+    __slots__ = ("key",)
+
+    def __init__(self, key: str):
+        super().__init__()
+        self.key = key
+
+
+class Blocks(Expression):
+    """The sum of W_gate.operand @ operand over the operands; as many rows as the size `rows`."""
+
+    __slots__ = ("names", "rows")
+
+    def __init__(self, names: tuple[str, ...], rows: int | str, operands: tuple):
+        super().__init__(None, operands)
+        self.names = names
+        self.rows = rows
+
+
+class Weight(Expression):
+    """A vector parameter, w or b, as long as what it is multiplied with or added to (else as `rows`)."""
+
+    __slots__ = ("name", "rows")
+
+    def __init__(self, name: str, rows: int | str):
+        super().__init__()
+        self.name = name
+        self.rows = rows
+
+
+@dataclass
+class Resolved:
+    """An equation whose expression holds Links, Blocks and Weights, and where it stands."""
+
+    key: str
+    expression: Any
+    where: str
+
+
+@dataclass
+class Definition:
+    """A cell class, complete: declarations in order, equations in an order of computation, the key of its output."""
+
+    name: str
+    declarations: dict[str, Declaration] = field(default_factory=dict)
+    equations: dict[str, Resolved] = field(default_factory=dict)
+    output: str = ""
+    latest: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def input(self) -> str:
+        return next(name for name, d in self.declarations.items() if isinstance(d, Input))
+
+    @property
+    def states(self) -> list[str]:
+        return [name for name, d in self.declarations.items() if isinstance(d, State)]
+
+
+def resolve(cell: str, classes: list[tuple[Any, Written]]) -> Definition:
+    """`classes`: (class, what it wrote) along the method resolution order, the cell itself first."""
+    return _Resolver(cell, classes).definition()
+
+
+class _Resolver:
+    def __init__(self, cell: str, classes: list[tuple[Any, Written]]):
+        self.cell = cell
+        self.classes = [(c, _with_inner(w)) for c, w in classes]
+        self.memo: dict[tuple[int, int], Any] = {}
+        self.found: dict[str, Resolved] = {}
+        self.claimed: dict[str, str] = {}           # parameter -> the equation that has it
+        self.declarations: dict[str, Declaration] = {}
+        self.kept: list[Any] = []                   # nodes that the memo knows by id stay alive
+        for _, written in reversed(self.classes):
+            self.declarations |= written.declarations
+
+    def definition(self) -> Definition:
+        latest: dict[str, str] = {}
+        names: dict[str, None] = {}
+        for _, written in reversed(self.classes):
+            latest |= written.latest
+            names |= dict.fromkeys(written.equations)
+        for name in names:
+            if name not in self.declarations or self._first(name, 0) < self._first_declared(name):
+                self._resolve(name, self._first(name, 0))
+        out = Definition(self.cell, self.declarations, self.found, "", latest)
+        self._check(out)
+        out.output = latest.get("y") or latest[f"{out.states[0]}_next"]
+        out.equations = _needed(out, _sorted(self.cell, self.found))
+        return out
+
+    # -- which equation a name means ----------------------------------------------------------------------------------------
+    def _first(self, name: str, start: int) -> int:
+        """The first class from `start` on that wrote an equation of this name."""
+        return next((k for k in range(start, len(self.classes)) if name in self.classes[k][1].equations), len(self.classes))
+
+    def _first_declared(self, name: str) -> int:
+        return next((k for k, (_, w) in enumerate(self.classes) if name in w.declarations), len(self.classes))
+
+    def _link(self, ref: Reference, writer: int, inside: str, where: str) -> Link:
+        name = ref.name
+        if ref.owner is not None:
+            position = next((k for k, (c, _) in enumerate(self.classes) if c is ref.owner), None)
+            if position is None:
+                raise CellError(f"{where}: {ref.owner.__name__}.{name} belongs to a class that {self.cell} is not derived from; "
+                                f"write class {self.cell}({ref.owner.__name__})")
+            name = next((w.latest[name] for _, w in self.classes[position:] if name in w.latest), name)
+            if name == inside:                       # the equation that this one replaces
+                replaced = self._first(name, writer + 1)
+                if replaced < len(self.classes):
+                    return Link(self._resolve(name, replaced))
+        first = self._first(name, 0)
+        if name in self.declarations and self._first_declared(name) <= first:
+            return Link(name)
+        if first == len(self.classes):
+            raise CellError(f"{where}: {name} is not declared and no equation of that name exists")
+        return Link(name)
+
+    # -- one equation -------------------------------------------------------------------------------------------------------
+    def _resolve(self, name: str, writer: int) -> str:
+        """Resolve the equation `name` as class number `writer` wrote it; returns its key in the cell."""
+        cls, written = self.classes[writer]
+        shadowed = writer != self._first(name, 0)
+        key = f"{name}_{cls.__name__}" if shadowed else name
+        if key in self.found:
+            return key
+        equation = written.equations[name]
+        where = f"{self.cell}.{name}, line {equation.line} of {written.file}"
+        self.found[key] = Resolved(key, None, where)
+        base = next((n for n, v in written.latest.items() if v == name), name)
+        label = name.removesuffix("_next") if base == name else base.removesuffix("_next") + name[len(base):]
+        state = self.declarations.get(base.removesuffix("_next")) if base.endswith("_next") else None
+        rows = state.dimensions[0] if isinstance(state, State) else "hidden"
+
+        def leaf(node: Any) -> Any:
+            if isinstance(node, (Link, Blocks, Weight)):                   # of a cell used inside this one
+                names = node.names if isinstance(node, Blocks) else (node.name,) if isinstance(node, Weight) else ()
+                for parameter in names:
+                    self._claim(parameter, key, where)
+                return node
+            if isinstance(node, Reference):
+                return self._link(node, writer, name, where)
+            if isinstance(node, Declaration):
+                raise CellError(f"{where}: a {type(node).__name__} is used without a name; give it a line of its own")
+            raise CellError(f"{where}: W stands only before a product, W @ [h, x]")
+
+        def rebuild(node: Expression, inputs: tuple) -> Expression:
+            if isinstance(node, Blocks):
+                for parameter in node.names:
+                    self._claim(parameter, key, where)
+                return Blocks(node.names, node.rows, inputs)
+            if not isinstance(node, Product):
+                return Expression(node.op, inputs, node.attributes)
+            names = tuple(f"W_{label}.{self._operand_name(o, where)}" for o in node.inputs)
+            for parameter in names:
+                self._claim(parameter, key, where)
+            return Blocks(names, rows, inputs)
+
+        def placeholder(node: Placeholder, parent: Expression) -> Any:
+            if node.kind == "b":
+                parameter = f"b_{label}"
+            else:
+                others = [a for a in parent.inputs if isinstance(a, Expression) and a is not node]
+                if not others or parent.op is None or parent.op.name not in ("multiply", "matmul"):
+                    raise CellError(f"{where}: w stands only in a product, w * c or w @ e")
+                parameter = f"w_{label}.{self._operand_name(others[0], where)}"
+            self._claim(parameter, key, where)
+            return Weight(parameter, rows)
+
+        self.found[key].expression = self._rewrite(equation.expression, writer, leaf, rebuild, placeholder)
+        return key
+
+    def _rewrite(self, root: Any, writer: int, leaf: Callable, rebuild: Callable, placeholder: Callable) -> Any:
+        """The expression with its leaves replaced, bottom up, through the cell's memo."""
+        if not isinstance(root, Expression):
+            return float(root)
+        if isinstance(root, Placeholder):
+            return placeholder(root, Expression(None, ()))
+        for node in postorder([root], lambda n: [a for a in n.inputs if isinstance(a, Expression)]):
+            if (isinstance(node, Placeholder) and node.kind != "W") or (writer, id(node)) in self.memo:
+                continue
+            self.kept.append(node)
+            if not node.inputs:
+                self.memo[writer, id(node)] = leaf(node)
+                continue
+            given = tuple(placeholder(a, node) if isinstance(a, Placeholder) and a.kind != "W" else
+                          self.memo[writer, id(a)] if isinstance(a, Expression) else a for a in node.inputs)
+            self.memo[writer, id(node)] = rebuild(node, given)
+        return self.memo[writer, id(root)]
+
+    def _operand_name(self, operand: Expression, where: str) -> str:
+        """Its own name, else that of its only state, input or memory, else of its only equation."""
+        references = [n for n in postorder([operand], lambda n: [a for a in n.inputs if isinstance(a, Expression)])
+                      if isinstance(n, (Reference, Link))]
+        names = list(dict.fromkeys(n.name if isinstance(n, Reference) else n.key for n in references))
+        carried = [n for n in names if isinstance(self.declarations.get(n), (Input, State, Memory))]
+        for candidates in (carried, names):
+            if len(candidates) == 1:
+                return candidates[0]
+        raise CellError(f"{where}: an operand made of {', '.join(names) or 'no quantity'} has no single name to call its "
+                        "weights by; give it a line of its own: q = ..., then W @ q")
+
+    def _claim(self, parameter: str, key: str, where: str) -> None:
+        if parameter in self.claimed:
+            raise CellError(f"{where}: two parameters claim the name {parameter} (the other in {self.claimed[parameter]}); "
+                            "give one a line of its own: q = W @ h + b, then use q")
+        self.claimed[parameter] = key
+
+    # -- the whole cell -------------------------------------------------------------------------------------------------------
+    def _check(self, out: Definition) -> None:
+        inputs = [n for n, d in self.declarations.items() if isinstance(d, Input)]
+        if len(inputs) != 1:
+            raise CellError(f"{self.cell}: a cell has one Input, not {len(inputs)} ({', '.join(inputs) or 'none'}); "
+                            "declare what else arrives as Extra()")
+        for state in out.states:
+            if f"{state}_next" not in out.latest:
+                line = next(w.lines[state] for _, w in self.classes if state in w.lines)
+                raise CellError(f"{self.cell}.{state}, line {line}: the state {state} has no equation {state}_next = ...")
+        if not out.states and "y" not in out.latest:
+            raise CellError(f"{self.cell}: has neither a state nor an output y = ...; declare one")
+
+
+def _with_inner(written: Written) -> Written:
+    """What a class wrote, with the cells that it uses inside written out under their prefix."""
+    if not written.inner:
+        return written
+    out = Written(written.file, dict(written.declarations), dict(written.equations), {}, dict(written.latest),
+                  dict(written.lines))
+    for prefix, (inner, line) in written.inner.items():
+        _write_out(out, prefix, inner, line)
+    return out
+
+
+def _write_out(out: Written, prefix: str, inner: Inner, line: int) -> None:
+    definition: Definition = inner.cell.__cell__.definition
+    sizes = {k.removesuffix("_size"): v for k, v in inner.sizes.items()}
+    bound = dict(zip([n for n, d in definition.declarations.items() if isinstance(d, (Input, Memory))], inner.arguments))
+    if len(inner.arguments) > len(bound) or definition.input not in bound:
+        raise CellError(f"line {line}: {definition.name} inside a cell takes its input and memories, "
+                        f"{len(bound)} at most, not {len(inner.arguments)} arguments")
+
+    def size(d: int | str) -> Any:
+        return sizes.get(d, d) if isinstance(d, str) else d
+
+    def rename(node: Any) -> Any:
+        if isinstance(node, Link):
+            if node.key.endswith("_mask") and node.key.removesuffix("_mask") in bound:
+                return bound[node.key.removesuffix("_mask")].mask
+            return bound[node.key] if node.key in bound else Reference(None, f"{prefix}_{node.key}")
+        if isinstance(node, Weight):
+            return Weight(_prefixed(node.name, prefix), size(node.rows))
+        return node
+
+    for name, d in definition.declarations.items():
+        if name in bound or name.removesuffix("_mask") in bound:
+            continue
+        copy = object.__new__(type(d))
+        for slot in (s for c in type(d).__mro__ for s in getattr(c, "__slots__", ())):
+            setattr(copy, slot, getattr(d, slot))
+        copy.dimensions = tuple(size(x) for x in d.dimensions)
+        if isinstance(copy, Bernoulli) and isinstance(copy.p, Reference):
+            copy.p = Reference(None, f"{prefix}_{copy.p.name}")
+        out.declarations[f"{prefix}_{name}"] = copy
+        out.latest[f"{prefix}_{name}"] = f"{prefix}_{name}"
+        out.lines[f"{prefix}_{name}"] = line
+    for key, equation in definition.equations.items():
+        done: dict[int, Any] = {}
+        root = equation.expression
+        if isinstance(root, Expression):
+            for node in postorder([root], lambda n: [a for a in n.inputs if isinstance(a, Expression)]):
+                inputs = tuple(done[id(a)] if isinstance(a, Expression) else a for a in node.inputs)
+                done[id(node)] = (Blocks(tuple(_prefixed(n, prefix) for n in node.names), size(node.rows), inputs)
+                                  if isinstance(node, Blocks) else
+                                  Expression(node.op, inputs, node.attributes) if inputs else rename(node))
+            root = done[id(root)]
+        name = f"{prefix}_{key}"
+        out.equations[name] = Equation(name, root, line)
+        out.latest[name] = name
+        out.lines[name] = line
+    out.equations[prefix] = Equation(prefix, Reference(None, f"{prefix}_{definition.output}"), line)
+    out.latest[prefix] = prefix
+
+
+def _prefixed(parameter: str, prefix: str) -> str:
+    kind, _, rest = parameter.partition("_")
+    return f"{kind}_{prefix}_{rest}"
+
+
+def links(expression: Any) -> list[str]:
+    """The keys that an expression refers to."""
+    if not isinstance(expression, Expression):
+        return []
+    nodes = postorder([expression], lambda n: [a for a in n.inputs if isinstance(a, Expression)])
+    return [n.key for n in nodes if isinstance(n, Link)]
+
+
+def _sorted(cell: str, equations: dict[str, Resolved]) -> dict[str, Resolved]:
+    """In the order they were written, but each after what it uses. Refuses a cycle."""
+    done: dict[str, Resolved] = {}
+    for start in equations:
+        path: list[str] = []
+        stack = [(start, False)]
+        while stack:
+            key, uses_are_done = stack.pop()
+            if uses_are_done:
+                path.pop()
+                done[key] = equations[key]
+            elif key in path:
+                cycle = " -> ".join([*path[path.index(key):], key])
+                raise CellError(f"{equations[key].where}: the equations {cycle} need each other; a value of the step before "
+                                "is a state (c, not c_next)")
+            elif key not in done:
+                path.append(key)
+                stack.append((key, True))
+                stack += [(k, False) for k in reversed(links(equations[key].expression)) if k in equations]
+    return done
+
+
+def _needed(definition: Definition, equations: dict[str, Resolved]) -> dict[str, Resolved]:
+    """Without the equations that no state and no output needs."""
+    needed = {definition.output, *(definition.latest[f"{s}_next"] for s in definition.states)}
+    for key in reversed(equations):
+        if key in needed:
+            needed |= set(links(equations[key].expression))
+    return {key: e for key, e in equations.items() if key in needed}

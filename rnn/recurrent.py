@@ -1,0 +1,179 @@
+"""A layer of any cell over whole sequences: layers, directions, lengths."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+import minigrad as mg
+from minigrad.nn import Module
+from minigrad.tensor import Tensor
+
+from .cell import Cell, CellType, check_extras, check_float
+from .language.build import CellGraph
+
+
+class Recurrent(Module):
+    """A cell run over sequences: xs (T, B, input_size) -> ys (T, B, directions * output_size), and the last state.
+
+    cell:           a Cell class.
+    num_layers:     layers, each fed with the outputs of the one below.
+    bidirectional:  a second cell in each layer that reads from the end; the outputs stand side by side.
+    batch_first:    xs and ys are (B, T, features).
+    dropout:        in training, the probability with which an output between two layers is zeroed.
+    keywords:       what the cell takes: its sizes and settings, `dtype`, `init`.
+
+    Parameters are called `layers.0.forward.W_f.h`; the second direction is `backward`.
+    """
+
+    def __init__(self, cell: CellType, input_size: int, hidden_size: int | None = None, num_layers: int = 1,
+                 bidirectional: bool = False, batch_first: bool = False, dropout: float = 0.0, **keywords: Any):
+        if not isinstance(cell, CellType):
+            raise TypeError(f"Recurrent takes a cell class, such as LSTM, not {cell!r}")
+        if num_layers < 1:
+            raise ValueError(f"Recurrent: num_layers is at least 1, not {num_layers}")
+        if not 0 <= dropout < 1:
+            raise ValueError(f"Recurrent: dropout is at least 0 and below 1, not {dropout}")
+        layers: list[dict[str, Cell]] = []
+        for _ in range(num_layers):
+            layers.append({d: cell(input_size, hidden_size, **keywords) for d in ("forward", "backward")[:1 + bidirectional]})
+            input_size = sum(c.structure.output_size for c in layers[-1].values())
+        self._begin(layers, batch_first, dropout)
+
+    def _begin(self, layers: list[dict[str, Cell]], batch_first: bool, dropout: float) -> None:
+        self.layers = layers
+        self.batch_first = batch_first
+        self.dropout = dropout
+        self.State = layers[0]["forward"].State
+        self.output_size = sum(c.structure.output_size for c in layers[-1].values())
+
+    # -- description: all that is needed to make the layer again, as JSON ----------------------------------------------------
+    def config(self) -> dict[str, Any]:
+        """The cells' graphs and this layer's options; the parameters are in `state_dict()`."""
+        return {"layers": [{d: cell.structure.to_json() for d, cell in layer.items()} for layer in self.layers],
+                "batch_first": self.batch_first, "dropout": self.dropout}
+
+    @staticmethod
+    def from_config(config: dict[str, Any], dtype: Any = np.float32) -> Recurrent:
+        """The layer that `config()` described. No cell class is needed and no code of it is run."""
+        layer = Recurrent.__new__(Recurrent)
+        cells = [{d: Cell.from_structure(CellGraph.from_json(c), dtype) for d, c in entry.items()} for entry in config["layers"]]
+        layer._begin(cells, config["batch_first"], config["dropout"])
+        return layer
+
+    # -- running ------------------------------------------------------------------------------------------------------------
+    def forward(self, xs: Any, state: Any = None, lengths: Any = None, **extras: Any) -> tuple[Tensor, Any]:
+        """xs (T, B, input_size), or (B, T, input_size) if batch_first -> ys and the state after the last step.
+
+        state:    the state to begin with, each part (layers * directions, B, size); zeros if left out. Layers first, then
+                  directions, as PyTorch orders them.
+        lengths:  (B,) whole numbers from 0 to T, in any order. Outputs past a row's end are 0, its last state is that of
+                  its end, the backward direction begins there; a row of length 0 keeps the state it began with.
+        extras:   by name, what else the cell declares: per step (T, B, size), per sequence (B, size), a memory
+                  (B, slots, size) with `NAME_mask` (B, slots) or `NAME_lengths` (B,).
+        """
+        xs = self._checked(xs)
+        steps, rows = xs.shape[:2]
+        order, counts = _ordered(lengths, steps, rows)
+        states = self._split(state, rows)
+        first = self.layers[0]["forward"]
+        if self.batch_first:
+            extras = {name: _time_first(value) if first.structure.extras.get(name, (0, ""))[1] == "step" else value
+                      for name, value in extras.items()}
+        given = check_extras(first, extras, rows, steps)
+        if order is not None:
+            xs, states = xs[:, order], [type(s)(*(part[order] for part in s)) for s in states]
+            given = {name: value[:, order] if first.structure.extras[name][1] == "step" else value[order]
+                     for name, value in given.items()}
+        last: list[Any] = []
+        for k, layer in enumerate(self.layers):
+            if k and self.training and self.dropout:
+                xs = xs * self._mask(k, xs, order)
+            outputs = []
+            for direction, cell in layer.items():
+                ys, final = self._run(cell, xs, states[len(last)], given, counts, direction == "backward", order)
+                outputs.append(ys)
+                last.append(final)
+            xs = outputs[0] if len(outputs) == 1 else mg.concatenate(outputs, -1)
+        if order is not None:
+            back = np.argsort(order)
+            xs, last = xs[:, back], [type(s)(*(part[back] for part in s)) for s in last]
+        return (xs.swapaxes(0, 1) if self.batch_first else xs), self.State(*(mg.stack(parts) for parts in zip(*last)))
+
+    def _run(self, cell: Cell, xs: Tensor, state: Any, given: dict[str, Tensor], counts: list[int], reverse: bool,
+             order: Any) -> tuple[Tensor, Any]:
+        """One cell over all steps. Rows are sorted, longest first: step t runs on the first counts[t] of them."""
+        rows = xs.shape[1]
+        values = cell.begin_sequence(given, rows, len(counts), order=order)
+        inputs = mg.unstack(xs)
+        outputs: list[Any] = [None] * len(counts)
+        for t in reversed(range(len(counts))) if reverse else range(len(counts)):
+            n = counts[t]
+            if n == rows:
+                outputs[t], state = cell.step(inputs[t], state, values, t)
+                continue
+            idle = xs._full((rows - n, cell.structure.output_size), 0.0)
+            if n:
+                y, moved = cell.step(inputs[t][:n], [part[:n] for part in state], values, t)
+                state = type(state)(*(mg.concatenate([new, old[n:]]) for new, old in zip(moved, state)))
+                idle = mg.concatenate([y, idle])
+            outputs[t] = idle
+        return mg.stack(outputs), state
+
+    def _checked(self, xs: Any) -> Tensor:
+        s = self.layers[0]["forward"].structure
+        xs = xs if isinstance(xs, Tensor) else mg.tensor(xs, device=self.layers[0]["forward"].device)
+        axes = f"(batch, steps, {s.input_size})" if self.batch_first else f"(steps, batch, {s.input_size})"
+        if xs.ndim != 3 or xs.shape[2] != s.input_size:
+            raise mg.ShapeError(f"Recurrent({s.name}): {s.input} must be {axes}, not {xs.shape}")
+        check_float(s, s.input, xs, self.layers[0]["forward"].dtype)
+        xs = xs.swapaxes(0, 1) if self.batch_first else xs
+        if not xs.shape[0]:
+            raise mg.ShapeError(f"Recurrent({s.name}): {s.input} has no steps")
+        return xs
+
+    def _split(self, state: Any, rows: int) -> list[Any]:
+        """A state for each cell, from one with a first axis over cells."""
+        cells = [cell for layer in self.layers for cell in layer.values()]
+        if state is None:
+            return [cell.initial_state(None, rows) for cell in cells]
+        s = cells[0].structure
+        state = (state,) if isinstance(state, Tensor) else state
+        if not isinstance(state, (tuple, list)) or len(state) != len(s.states):
+            raise TypeError(f"Recurrent({s.name}): a state is ({', '.join(s.states)}), as a call returns it")
+        for (name, size), part in zip(s.states.items(), state):
+            if getattr(part, "shape", None) != (len(cells), rows, size):
+                raise mg.ShapeError(f"Recurrent({s.name}): state {name} must be (layers * directions, batch, size) = "
+                                    f"{(len(cells), rows, size)}, not {getattr(part, 'shape', type(part).__name__)}")
+        return [cell.initial_state(tuple(part[k] for part in state), rows) for k, cell in enumerate(cells)]
+
+    def _mask(self, k: int, xs: Tensor, order: Any) -> Tensor:
+        """What dropout multiplies the inputs of layer k with; a row's mask does not depend on its place in the sort."""
+        keep = mg.random.uniform(mg.random.draw_key(), f"layers.{k}.dropout", xs.shape) >= self.dropout
+        scaled = keep.astype(xs.dtype) / (1 - self.dropout)
+        return mg.tensor(scaled.astype(xs.dtype) if order is None else scaled.astype(xs.dtype)[:, order], device=xs.device)
+
+    def __repr__(self) -> str:
+        first, count = self.layers[0]["forward"], sum(p.size for p in self.parameters())
+        options = [f"{len(self.layers)} layers"] * (len(self.layers) > 1) + ["bidirectional"] * (len(self.layers[0]) > 1)
+        return f"Recurrent {', '.join([*options, f'{count} parameters in all'])}, of\n{first!r}"
+
+
+def _ordered(lengths: Any, steps: int, rows: int) -> tuple[Any, list[int]]:
+    """The rows longest first (None if they stand so), and how many of them each step runs on."""
+    if lengths is None:
+        return None, [rows] * steps
+    lengths = lengths.numpy() if isinstance(lengths, Tensor) else np.asarray(lengths)
+    if lengths.shape != (rows,) or lengths.dtype.kind not in "iu":
+        raise mg.ShapeError(f"lengths must be {rows} whole numbers, one a row, not {lengths.shape} of {lengths.dtype}")
+    if lengths.size and not 0 <= lengths.min() <= lengths.max() <= steps:
+        bad = next(k for k, n in enumerate(lengths) if not 0 <= n <= steps)
+        raise ValueError(f"lengths run from 0 to the number of steps, {steps}; row {bad} has {lengths[bad]}")
+    order = np.argsort(-lengths.astype(np.int64), kind="stable")
+    counts = [int((lengths > t).sum()) for t in range(steps)]
+    return (None if np.array_equal(order, np.arange(rows)) else order), counts
+
+
+def _time_first(value: Any) -> Any:
+    return value.swapaxes(0, 1)
