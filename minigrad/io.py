@@ -33,7 +33,7 @@ def save(path: str | os.PathLike, state: Mapping[str, Any], metadata: Mapping[st
 def load(path: str | os.PathLike, device: str = "cpu") -> dict[str, Tensor]:
     """The tensors of a file, by name."""
     with _open(path) as file:
-        return {name: tensor(file.get_tensor(name), device=device) for name in file.keys()}
+        return {name: tensor(file.get_tensor(name), device=device) for name in file.keys()}  # noqa: SIM118 - not a dict
 
 
 def load_metadata(path: str | os.PathLike) -> dict[str, str]:

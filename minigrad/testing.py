@@ -70,8 +70,8 @@ def gradcheck(f: Callable[..., Any], inputs: Sequence[Any], order: int = 1, eps:
         excess = np.abs(g - numeric) - (atol + rtol * np.abs(numeric))
         if g.size and not np.max(excess) <= 0:
             worst = np.unravel_index(np.argmax(np.where(np.isnan(excess), np.inf, excess)), g.shape)
-            raise GradcheckError(f"gradient by input {names[k]} at index {tuple(map(int, worst))}: computed {float(g[worst])!r}, "
-                                 f"central difference {float(numeric[worst])!r}")
+            raise GradcheckError(f"gradient by input {names[k]} at index {tuple(map(int, worst))}: computed "
+                                 f"{float(g[worst])!r}, central difference {float(numeric[worst])!r}")
     if order > 1:
         gradcheck(gradients, [tensor(a, device=device) for a in arrays], order - 1, eps, rtol * 10, atol * 10, seed + 1)
 

@@ -85,7 +85,7 @@ class Cell(Module, metaclass=CellType):
 
     def __init__(self, input_size: int | None = None, hidden_size: int | None = None, *, dtype: Any = np.float32,
                  init: str | Callable[[str, tuple[int, ...]], Any] = "default", **keywords: Any):
-        definition = type(self).__cell__.definition  # type: ignore[attr-defined]
+        definition = type(self).__cell__.definition
         if definition is None:
             raise TypeError("Cell has no equations; derive a class from it and write them in its body")
         sizes, settings = _keywords(definition, {"input": input_size, "hidden": hidden_size, **keywords})
@@ -199,7 +199,7 @@ class Cell(Module, metaclass=CellType):
 
     def __repr__(self) -> str:
         s = self.structure
-        definition = type(self).__cell__.definition  # type: ignore[attr-defined]
+        definition = type(self).__cell__.definition
         lines = equations(definition) if definition else str(s.graph).splitlines()
         sizes = ", ".join([f"{s.input}={s.input_size}", *(f"{k}={v}" for k, v in s.states.items())])
         count = sum(p.size for p in self.weights.values())

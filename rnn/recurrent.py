@@ -46,6 +46,7 @@ class Recurrent(Module):
         self.batch_first = batch_first
         self.dropout = dropout
         self.State = layers[0]["forward"].State
+        self.input_size = layers[0]["forward"].structure.input_size
         self.output_size = sum(c.structure.output_size for c in layers[-1].values())
 
     # -- description: all that is needed to make the layer again, as JSON ----------------------------------------------------
@@ -58,7 +59,8 @@ class Recurrent(Module):
     def from_config(config: dict[str, Any], dtype: Any = np.float32) -> Recurrent:
         """The layer that `config()` described. No cell class is needed and no code of it is run."""
         layer = Recurrent.__new__(Recurrent)
-        cells = [{d: Cell.from_structure(CellGraph.from_json(c), dtype) for d, c in entry.items()} for entry in config["layers"]]
+        cells = [{d: Cell.from_structure(CellGraph.from_json(c), dtype) for d, c in entry.items()}
+                 for entry in config["layers"]]
         layer._begin(cells, config["batch_first"], config["dropout"])
         return layer
 

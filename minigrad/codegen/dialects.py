@@ -9,8 +9,10 @@ from dataclasses import dataclass
 
 from ..ops import Op
 
-_C_WORDS = set(["auto", "break", "case", "char", "const", "continue", "default", "do", "double", "else", "enum", "extern", "float", "for", "goto", "if", "inline", "int", "long", "register", "restrict", "return", "short", "signed", "sizeof", "static", "struct", "switch", "typedef", "union", "unsigned", "void", "volatile", "while", "T", "rows", "width", "r", "j", "exp", "expm1", "log", "log1p", "sqrt", "sin", "cos", "tanh", "pow", "fabs", "sigmoid", "softplus", "relu", "sign", "maximum", "minimum"])
-_CUDA_WORDS = _C_WORDS | set(["i", "n", "bool", "true", "false", "class", "template", "typename", "this", "new", "delete", "and", "or", "not", "xor", "operator"])
+_C_WORDS = set("""auto break case char const continue default do double else enum extern float for goto if inline int long
+register restrict return short signed sizeof static struct switch typedef union unsigned void volatile while
+T rows width r j exp expm1 log log1p sqrt sin cos tanh pow fabs sigmoid softplus relu sign maximum minimum""".split())
+_CUDA_WORDS = _C_WORDS | set("i n bool true false class template typename this new delete and or not xor operator".split())
 _PYTHON_WORDS = set(keyword.kwlist) | {"xp"}
 
 

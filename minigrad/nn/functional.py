@@ -30,7 +30,7 @@ def cross_entropy(logits: Tensor, targets: Any, reduction: str = "mean") -> Tens
         return losses.reshape(targets.shape)
     if reduction == "sum":
         return losses.sum()
-    return losses.sum() / Tensor(xp.maximum(counted.sum(), 1).astype(logits.dtype))
+    return losses.sum() / Tensor(counted).sum().maximum(1)
 
 
 def nll_loss(log_probabilities: Tensor, targets: Any) -> Tensor:

@@ -7,6 +7,7 @@ The functions of the package (`minigrad.tanh`, `minigrad.where`, ...) are these 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 from . import elementwise as e
@@ -143,7 +144,7 @@ class Operators:
         weights = apply(e.where, where, exp(x - stop_gradient(max(x, axis, keepdims=True))), 0.0)
         return weights / maximum(sum(weights, axis, keepdims=True), 1e-30)
 
-    def log_softmax(self, axis=-1): return self - logsumexp(self, axis, keepdims=True)
+    def log_softmax(self, axis=-1): return self - Operators.logsumexp(self, axis, keepdims=True)
 
     # -- products -------------------------------------------------------------------------------------------------------
     def matmul(self, other):
@@ -214,7 +215,7 @@ class Operators:
             sections = range(n // sections, n, n // sections)
         cuts = [0, *sections, n]
         before = (slice(None),) * (axis if axis >= 0 else axis + self.ndim)
-        parts = [(*before, slice(a, b)) for a, b in zip(cuts, cuts[1:])]
+        parts = [(*before, slice(a, b)) for a, b in pairwise(cuts)]
         return [self[part] for part in parts]
 
     def unstack(self):

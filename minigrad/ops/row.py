@@ -51,8 +51,9 @@ class Op:
     def derivative(self, k: int, g: Any, y: Any, inputs: tuple, attributes: dict[str, Any]) -> Any:
         """The gradient that reaches argument `k` when `g` reaches the result `y`, or None."""
         if self.variadic:
-            return self.derivatives[0](g, y, *inputs, k=k, **attributes) if self.derivatives else None
-        rule = self.derivatives[k] if k < len(self.derivatives) else None
+            rule, attributes = self.derivatives[0], {**attributes, "k": k}
+        else:
+            rule = self.derivatives[k] if k < len(self.derivatives) else None
         return rule(g, y, *inputs, **attributes) if rule else None
 
     def __repr__(self) -> str:

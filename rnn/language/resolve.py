@@ -134,8 +134,8 @@ class _Resolver:
         if ref.owner is not None:
             position = next((k for k, (c, _) in enumerate(self.classes) if c is ref.owner), None)
             if position is None:
-                raise CellError(f"{where}: {ref.owner.__name__}.{name} belongs to a class that {self.cell} is not derived from; "
-                                f"write class {self.cell}({ref.owner.__name__})")
+                raise CellError(f"{where}: {ref.owner.__name__}.{name} belongs to a class that {self.cell} is not derived "
+                                f"from; write class {self.cell}({ref.owner.__name__})")
             name = next((w.latest[name] for _, w in self.classes[position:] if name in w.latest), name)
             if name == inside:                       # the equation that this one replaces
                 replaced = self._first(name, writer + 1)

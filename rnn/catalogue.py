@@ -1,0 +1,58 @@
+"""Cells by name: those of this package, and classes in a user's own file."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from pathlib import Path
+from types import ModuleType
+
+from . import cells, variants
+from .cell import Cell, CellType
+
+
+def shipped() -> dict[str, CellType]:
+    """Every cell of this package by name, the article's first."""
+    found: dict[str, CellType] = {}
+    for module in (cells, variants):
+        found |= {c.__name__: c for c in _cells(module) if c.__module__ == module.__name__}
+    return found
+
+
+def find(name: str) -> CellType:
+    """A cell by its name here, or as `path/to/file.py:ClassName`, which runs that file."""
+    path, colon, chosen = name.rpartition(":")
+    if colon and path.endswith(".py"):
+        return _from_file(Path(path), chosen)
+    if name.endswith(".py"):
+        return _from_file(Path(name), "")
+    names = shipped()
+    if name not in names:
+        close = [n for n in names if n.lower() == name.lower()]
+        raise LookupError(f"there is no cell {name!r}" + (f"; did you mean {close[0]}?" if close else
+                          f"; there are {', '.join(names)}; one of your own is named file.py:ClassName"))
+    return names[name]
+
+
+def _from_file(path: Path, chosen: str) -> CellType:
+    if not path.is_file():
+        raise LookupError(f"there is no file {path}")
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.path.insert(0, str(path.resolve().parent))      # so that it can import its neighbours
+    try:
+        spec.loader.exec_module(module)
+    finally:
+        sys.path.pop(0)
+    own = {c.__name__: c for c in _cells(module) if c.__module__ == path.stem}
+    if not chosen and len(own) == 1:
+        return next(iter(own.values()))
+    if chosen not in own:
+        raise LookupError(f"{path} defines no cell {chosen!r}; it defines {', '.join(own) or 'none'}")
+    return own[chosen]
+
+
+def _cells(module: ModuleType) -> list[CellType]:
+    found = [v for v in vars(module).values() if isinstance(v, CellType) and v is not Cell]
+    return list(dict.fromkeys(found))

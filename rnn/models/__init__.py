@@ -1,0 +1,5 @@
+"""Whole models, and how they are stored."""
+
+from .characters import CharacterModel
+
+__all__ = ["CharacterModel"]
