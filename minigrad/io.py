@@ -17,7 +17,7 @@ from .tensor import Tensor, tensor
 
 def save(path: str | os.PathLike, state: Mapping[str, Any], metadata: Mapping[str, str] | None = None) -> None:
     """Write tensors or arrays by name, and strings beside them. A file of that name stays whole until the new one is."""
-    arrays = {name: np.ascontiguousarray(v.numpy() if isinstance(v, Tensor) else v) for name, v in state.items()}
+    arrays = {name: np.asarray(v.numpy() if isinstance(v, Tensor) else v, order="C") for name, v in state.items()}
     path = Path(path)
     with tempfile.NamedTemporaryFile(dir=path.parent, prefix=path.name, suffix=".part", delete=False) as file:
         try:

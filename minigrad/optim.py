@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from . import backends
-from .tensor import Parameter, Tensor
+from .tensor import Parameter, Tensor, tensor
 
 
 class Optimizer:
@@ -44,16 +44,22 @@ class Optimizer:
 
     def state_dict(self) -> dict[str, Any]:
         """The running averages by slot and position, and the number of steps, as arrays."""
-        state: dict[str, Any] = {f"{name}.{k}": Tensor(array) for k, average in enumerate(self.averages)
+        state: dict[str, Any] = {f"{name}.{k}": tensor(array) for k, average in enumerate(self.averages)
                                  for name, array in average.items()}
         return {**state, "steps": backends.get("cpu").asarray(self.steps)}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Continue from what `state_dict` gave. Nothing is changed unless every name and shape fits."""
+        own = {f"{name}.{k}": p.shape for k, p in enumerate(self.parameters) for name in self.slots}
+        if odd := sorted({"steps", *own} ^ set(state)):
+            raise KeyError(f"{type(self).__name__}: the state and this optimiser differ in {', '.join(odd)}; was it saved from "
+                           "another kind of optimiser, or for other parameters?")
+        for key, shape in own.items():
+            if tuple(state[key].shape) != shape:
+                raise ValueError(f"{type(self).__name__}: {key} is {tuple(state[key].shape)}, its parameter {shape}")
         for k, (p, average) in enumerate(zip(self.parameters, self.averages)):
             for name in self.slots:
                 value = state[f"{name}.{k}"]
-                if tuple(value.shape) != p.shape:
-                    raise ValueError(f"{type(self).__name__}: {name}.{k} is {tuple(value.shape)}, its parameter {p.shape}")
                 numbers = value.numpy() if isinstance(value, Tensor) else value
                 average[name] = backends.of(p._array).xp.array(backends.of(p._array).asarray(numbers, p.dtype))
         self.steps = int(state["steps"])
@@ -133,7 +139,7 @@ def clip_grad_norm(parameters: Iterable[Parameter], max_norm: float) -> float:
     total = math.sqrt(sum(float((g.astype("float64") ** 2).sum()) for _, g in graded))
     if total > max_norm:
         for p, g in graded:
-            p.grad = Tensor(g * (max_norm / total))
+            p.grad = Tensor(g) * (max_norm / total)
     return total
 
 

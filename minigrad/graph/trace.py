@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ..autograd import operands, postorder
@@ -16,12 +16,13 @@ class Graph:
 
     inputs:   name -> leaf symbol. Those that no output needs stay, so that a call's arguments do not change.
     outputs:  name -> symbol.
+    order:    symbols to compute in this order as far as their inputs allow, as the equations of a cell were written.
     """
 
-    def __init__(self, inputs: Mapping[str, Symbol], outputs: Mapping[str, Symbol]):
+    def __init__(self, inputs: Mapping[str, Symbol], outputs: Mapping[str, Symbol], order: Sequence[Symbol] = ()):
         self.inputs = dict(inputs)
         self.outputs = dict(outputs)
-        self.nodes: list[Symbol] = postorder([*self.inputs.values(), *self.outputs.values()], operands)
+        self.nodes: list[Symbol] = postorder([*self.inputs.values(), *order, *self.outputs.values()], operands)
         position = {id(node): i for i, node in enumerate(self.nodes)}
         for node in self.nodes:
             if node.op is None and not any(node is leaf for leaf in self.inputs.values()):
@@ -41,7 +42,7 @@ class Graph:
                 done.append(values[args])
                 continue
             try:
-                done.append(apply(op, *[done[a] if c else a for a, c in zip(args, computed)], **_raw(op, attributes)))
+                done.append(apply(op, *[done[a] if c else a for a, c in zip(args, computed)], **attributes))
             except ValueError as error:
                 raise type(error)(f"{node.name}: {error}" if node.name else str(error)) from None
         return {name: done[i] for name, i in self._results.items()}
@@ -82,7 +83,7 @@ class Graph:
                 raise ValueError(f"this graph uses the operation {entry['op']!r}, which this version does not have")
             op, attributes = TABLE[entry["op"]], _decode(entry["attributes"])
             args = [nodes[a["node"]] if isinstance(a, dict) else float(a) for a in entry["inputs"]]
-            node = apply(op, *args, **_raw(op, attributes))
+            node = apply(op, *args, **attributes)
             node.name = entry["name"]
             nodes.append(node)
         return cls({name: nodes[i] for name, i in data["inputs"].items()},
@@ -94,11 +95,6 @@ def trace(f: Callable[..., Any], **shapes: Shape) -> Graph:
     inputs = {name: Symbol(shape, name) for name, shape in shapes.items()}
     result = f(**inputs)
     return Graph(inputs, result if isinstance(result, dict) else {"y": result})
-
-
-def _raw(op: Any, attributes: dict[str, Any]) -> dict[str, Any]:
-    """Attributes as `apply` takes them: a reshape's normal form as the shape that a user writes."""
-    return {"shape": (..., *attributes["tail"])} if op.name == "reshape" else attributes
 
 
 def _encode(value: Any) -> Any:

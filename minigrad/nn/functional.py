@@ -14,31 +14,12 @@ def cross_entropy(logits: Tensor, targets: Any, reduction: str = "mean") -> Tens
 
     reduction: "mean", "sum" or "none". A target below 0 is left out (the mean is over the others).
     """
-    targets = _beside(targets, logits)
-    if targets.dtype.kind not in "iu" or targets.shape != logits.shape[:-1]:
-        raise ShapeError(f"cross_entropy takes logits (..., classes) and integer targets (...), not {logits.shape} and "
-                         f"{targets.shape} of {targets.dtype}")
-    classes = logits.shape[-1]
-    if targets.size and int(targets.max().item()) >= classes:
-        raise IndexError(f"cross_entropy: target {int(targets.max().item())} is none of the {classes} classes")
-    xp = backends.of(logits._array).xp
-    flat, chosen = logits.reshape(-1, classes).log_softmax(), targets._array.reshape(-1)
-    counted = chosen >= 0
-    picked = flat[Tensor(xp.arange(chosen.size)), Tensor(xp.maximum(chosen, 0))]
-    losses = Tensor(counted).where(-picked, 0.0)
-    if reduction == "none":
-        return losses.reshape(targets.shape)
-    if reduction == "sum":
-        return losses.sum()
-    return losses.sum() / Tensor(counted).sum().maximum(1)
+    return _negative_at("cross_entropy", logits.log_softmax(), targets, reduction)
 
 
-def nll_loss(log_probabilities: Tensor, targets: Any) -> Tensor:
-    """The mean of -log_probabilities[target]. (..., classes), targets (...) of integers."""
-    targets = _beside(targets, log_probabilities)
-    flat = log_probabilities.reshape(-1, log_probabilities.shape[-1])
-    xp = backends.of(flat._array).xp
-    return -flat[Tensor(xp.arange(flat.shape[0])), targets.reshape(-1)].mean()
+def nll_loss(log_probabilities: Tensor, targets: Any, reduction: str = "mean") -> Tensor:
+    """-log_probabilities[target]: what `cross_entropy` computes, for those who have the logarithms already."""
+    return _negative_at("nll_loss", log_probabilities, targets, reduction)
 
 
 def mse_loss(x: Tensor, target: Any) -> Tensor:
@@ -73,6 +54,25 @@ def layer_norm(x: Tensor, eps: float = 1e-5) -> Tensor:
     """(x - mean) / sqrt(variance + eps) over the last axis."""
     d = x - x.mean(-1, keepdims=True)
     return d / ((d * d).mean(-1, keepdims=True) + eps).sqrt()
+
+
+def _negative_at(name: str, x: Tensor, targets: Any, reduction: str) -> Tensor:
+    """-x[target], reduced. x (..., classes)."""
+    if reduction not in ("mean", "sum", "none"):
+        raise ValueError(f"{name}: reduction is 'mean', 'sum' or 'none', not {reduction!r}")
+    targets, classes = _beside(targets, x), x.shape[-1]
+    if targets.dtype.kind not in "iu" or targets.shape != x.shape[:-1]:
+        raise ShapeError(f"{name} takes (..., classes) and integer targets (...), not {x.shape} and {targets.shape} of "
+                         f"{targets.dtype}")
+    if targets.size and int(targets.max().item()) >= classes:
+        raise IndexError(f"{name}: target {int(targets.max().item())} is none of the {classes} classes")
+    chosen = targets.reshape(-1)
+    counted = chosen >= 0
+    each = Tensor(backends.of(x._array).xp.arange(chosen.size))
+    losses = counted.where(-x.reshape(-1, classes)[each, chosen.maximum(0)], 0.0)
+    if reduction == "none":
+        return losses.reshape(targets.shape)
+    return losses.sum() if reduction == "sum" else losses.sum() / counted.sum().maximum(1)
 
 
 def _beside(value: Any, x: Tensor) -> Tensor:

@@ -53,8 +53,12 @@ def _one_axis(*inputs: tuple, axis: int = 0) -> dict[str, Any]:
     return {"axis": shapes.from_end(axis, len(inputs[0]))[0]}
 
 
-def _reshape(x: tuple, shape: Any) -> dict[str, Any]:
-    n, tail = shapes.reshape_tail(x, shape)
+def _reshape(x: tuple, shape: Any = (), n: int | None = None, tail: tuple = ()) -> dict[str, Any]:
+    """`shape` as a user writes it, or the normal form: the last `n` axes become `tail`."""
+    if n is None:
+        n, tail = shapes.reshape_tail(x, shape)
+    elif n > len(x) or not shapes.same_count(x[len(x) - n:], tail):
+        raise shapes.ShapeError(f"the last {n} axes of {shapes.show(x)} do not hold {shapes.show(tail)}")
     return {"n": n, "tail": tail}
 
 
@@ -98,7 +102,7 @@ def _part(g: Any, y: Any, *inputs: Any, k: int, axis: int) -> Any:
 
 
 reshape = row("reshape", lambda xp, x, n, tail: x.reshape(*x.shape[:x.ndim - n], *tail), shapes.reshaped, LAYOUT,
-              lambda g, y, x, n, tail: g.reshape((..., *x.shape[x.ndim - n:]) if n < x.ndim else x.shape),
+              lambda g, y, x, n, tail: g.reshape(*x.shape[x.ndim - n:], n=len(tail)),
               canonical=_reshape)
 transpose = row("transpose", lambda xp, x, axes: xp.transpose(x, [a + x.ndim for a in axes]),
                 lambda x, axes: tuple(x[a] for a in axes), LAYOUT,

@@ -163,8 +163,11 @@ class Operators:
         return apply(products.einsum, self, *others, subscripts=subscripts)
 
     # -- layout ---------------------------------------------------------------------------------------------------------
-    def reshape(self, *shape):
-        """A new shape for the same numbers: -1 for what remains, and a leading ... to keep the first axes."""
+    def reshape(self, *shape, n=None):
+        """A new shape for the same numbers: -1 for what remains, and a leading ... to keep the first axes. With `n`, the
+        shape is that of the last n axes."""
+        if n is not None:
+            return apply(layout.reshape, self, n=n, tail=shape)
         return apply(layout.reshape, self, shape=shape[0] if len(shape) == 1 and isinstance(shape[0], tuple) else shape)
 
     def transpose(self, axes=None):

@@ -101,12 +101,17 @@ def reshaped(x: Shape, n: int, tail: tuple[int, ...]) -> Shape:
     return (*x[:len(x) - n], *tail)
 
 
+def same_count(x: Shape, other: Shape) -> bool:
+    """Do both hold equally many numbers, known now?"""
+    return all(isinstance(d, int) for d in (*x, *other)) and prod(x) == prod(other)  # type: ignore[arg-type]
+
+
 def reshape_tail(x: Shape, shape: tuple) -> tuple[int, tuple[int, ...]]:
     """How many last axes a reshape replaces, and by what: (..., 4, 8) replaces as few as hold 32 numbers."""
     if shape and shape[0] is Ellipsis:
         tail = shape[1:]
         for n in range(1, len(x) + 1):
-            if all(isinstance(d, int) for d in x[-n:]) and prod(x[-n:]) == prod(tail):
+            if same_count(x[-n:], tail):
                 return n, tail
         raise ShapeError(f"the last axes of {show(x)} do not hold {show(tail)}")
     if not all(isinstance(d, int) for d in x):

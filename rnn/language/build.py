@@ -179,7 +179,8 @@ class _Builder:
             raise CellError(f"{definition.equations[definition.output].where}: the output must be a quantity of every row; "
                             "this one depends on no input and no state, or keeps the slots of a memory")
         out.output_size = y.shape[-1]
-        out.graph = Graph(self.inputs, {"y": y, **outputs})
+        equations = [self.values[key] for key in definition.equations]
+        out.graph = Graph(self.inputs, {"y": y, **outputs}, [v for v in equations if isinstance(v, Symbol)])
         return out
 
     def _next(self, state: str, size: int) -> Symbol:

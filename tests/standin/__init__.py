@@ -1,0 +1,59 @@
+"""A stand-in for the cupy module on machines without a GPU: its rules and its kernels, on NumPy's numbers.
+
+    backends.register(CupyBackend(xp=standin.cupy_module()))     # the "cuda" device, for tests
+
+    with standin.counting() as n:                                # what a GPU would have been asked to do
+        layer(x)
+    n.kernels, n.operations, n.synchronisations, n.to_device, n.to_host, n.names["matmul"]
+
+    kernel = cupy.ElementwiseKernel("T x", "T y", "y = x * x", "square")      # or cupy_module().ElementwiseKernel
+    standin.run_on_host(kernel, x)                               # CuPy's exact CUDA text through g++, on NumPy arrays
+    standin.cuda_text(kernel, x)                                 # that text, for arguments of these dtypes and layouts
+    standin.compile_for(kernel, ["float32"], "compute_90")       # through NVRTC: "compute_90" gives PTX (str), "sm_90" a cubin
+
+`available()` says whether CuPy is installed, which all of it needs; nothing needs a driver or a card. Stricter than CuPy
+where that finds mistakes: NumPy's functions refuse its arrays, and every function must be one that CuPy has.
+
+Beyond its reach: cuBLAS, streams, memory pools, the GPU's own rounding, launch limits and races.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from typing import Any
+
+from .counts import Counts, counting
+
+__all__ = ["Counts", "available", "compile_for", "counting", "cuda_text", "cupy_module", "run_on_host"]
+
+
+def available() -> bool:
+    return importlib.util.find_spec("cupy") is not None
+
+
+def cupy_module() -> Any:
+    """The stand-in module."""
+    from .module import MODULE
+
+    return MODULE
+
+
+def run_on_host(kernel: Any, *args: Any, **options: Any) -> Any:
+    """The outputs of an ElementwiseKernel for NumPy arrays and numbers. Options: see `host.run`."""
+    from . import host
+
+    return host.run(kernel, *args, **options)
+
+
+def cuda_text(kernel: Any, *args: Any) -> str:
+    """The CUDA text that CuPy compiles for these arguments, NumPy arrays and numbers."""
+    from . import host
+
+    return host.prepare(kernel, args).text
+
+
+def compile_for(kernel: Any, dtypes: Any, target: str = "compute_90", ndim: int = 1, contiguous: bool = True) -> Any:
+    """Compile a kernel by NVRTC for input arrays of these dtypes: PTX for "compute_NN", a cubin for "sm_NN"."""
+    from . import cupy_private
+
+    return cupy_private.nvrtc(cupy_private.text_for_arrays(kernel, dtypes, ndim, contiguous), target)

@@ -1,0 +1,41 @@
+// What g++ lacks of CUDA, so that it accepts the text CuPy gives to NVRTC: qualifiers, launch geometry, intrinsics.
+#pragma once
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <cstring>
+#include <math.h>
+
+#define __device__
+#define __host__
+#define __global__
+#define __forceinline__ inline
+#define __restrict__ __restrict
+#define __launch_bounds__(...)
+
+struct Extent { unsigned x = 1, y = 1, z = 1; };
+struct Position { unsigned x = 0, y = 0, z = 0; };
+static thread_local Extent gridDim, blockDim;
+static thread_local Position blockIdx, threadIdx;
+
+using std::max;
+using std::min;
+
+static inline unsigned __popc(unsigned bits) { return __builtin_popcount(bits); }
+static inline unsigned long long __popcll(unsigned long long bits) { return __builtin_popcountll(bits); }
+
+// the half conversions that cupy/carray.cuh needs
+static inline unsigned short __float2half_rn(float value)
+{
+    const _Float16 half = static_cast<_Float16>(value);
+    unsigned short bits;
+    std::memcpy(&bits, &half, sizeof bits);
+    return bits;
+}
+
+static inline float __half2float(unsigned short bits)
+{
+    _Float16 half;
+    std::memcpy(&half, &bits, sizeof half);
+    return half;
+}
