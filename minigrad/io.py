@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -18,16 +17,20 @@ from .tensor import Tensor, tensor
 def save(path: str | os.PathLike, state: Mapping[str, Any], metadata: Mapping[str, str] | None = None) -> None:
     """Write tensors or arrays by name, and strings beside them. A file of that name stays whole until the new one is."""
     arrays = {name: np.asarray(v.numpy() if isinstance(v, Tensor) else v, order="C") for name, v in state.items()}
+    for name, array in arrays.items():
+        if array.dtype.kind not in "fiub":
+            raise TypeError(f"save: {name} holds {array.dtype}; a file holds real numbers and truth values")
     path = Path(path)
-    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=path.name, suffix=".part", delete=False) as file:
-        try:
+    part = path.with_name(f"{path.name}.{os.urandom(4).hex()}.part")        # beside it, so on the same disk
+    try:
+        with open(part, "wb") as file:
             file.write(to_bytes(arrays, dict(metadata or {})))
             file.flush()
             os.fsync(file.fileno())
-            os.replace(file.name, path)
-        except BaseException:
-            os.unlink(file.name)
-            raise
+        os.replace(part, path)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
 
 
 def load(path: str | os.PathLike, device: str = "cpu") -> dict[str, Tensor]:

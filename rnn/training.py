@@ -141,7 +141,7 @@ class Trainer:
         with open(self.out / "loss.csv", "w", newline="") as file:
             writer = csv.writer(file)
             writer.writerow(["step", "train_bits_per_character", "held_out_bits_per_character"])
-            writer.writerows((step, f"{bits:.17g}", "" if held is None else f"{held:.17g}") for step, bits, held in self.history)
+            writer.writerows((step, repr(bits), "" if held is None else repr(held)) for step, bits, held in self.history)
         draw_history(self.history, self.out / "loss.png")
 
 

@@ -2,11 +2,11 @@
 
 import numpy as np
 
-from minigrad import concatenate, mean, relu, sigmoid, sqrt, tanh
+from minigrad import concatenate, exp, mean, relu, sigmoid, softplus, sqrt, tanh, var
 
 from .cell import Cell
 from .cells import GRU, LSTM, AdditiveAttention
-from .language import Bernoulli, Constant, Extra, Input, Matrix, Memory, Setting, State, W, b, w
+from .language import Bernoulli, Constant, Extra, Input, Matrix, Memory, Setting, State, Vector, W, b, w
 
 # -- LSTMs ------------------------------------------------------------------------------------------------------------------
 
@@ -43,23 +43,25 @@ class LayerNormLSTM(Cell):
     x, h, c = Input(), State(), State()
     initial = {f"w_{gate}.{gate}{of}": 1.0 for gate in "fiog" for of in "hx"} | {"w_h.c_hat": 1.0, "b_f": 1.0}
 
-    def normalised(*parts):
-        """(part - mean) / deviation, both over all parts together."""
-        joint = concatenate(parts, -1) if len(parts) > 1 else parts[0]
-        d = joint - mean(joint, -1, keepdims=True)
-        centre, deviation = mean(joint, -1, keepdims=True), sqrt(mean(d * d, -1, keepdims=True) + 1e-5)
-        return [(part - centre) / deviation for part in parts]
+    def moments(v):
+        """Mean and deviation over the features."""
+        return mean(v, -1, keepdims=True), sqrt(var(v, -1, keepdims=True) + 1e-5)
 
     uf, ui, uo, ug = W @ h, W @ h, W @ h, W @ h
     vf, vi, vo, vg = W @ x, W @ x, W @ x, W @ x
-    fh, ih, oh, gh = normalised(uf, ui, uo, ug)
-    fx, ix, ox, gx = normalised(vf, vi, vo, vg)
+    u_mean, u_dev = moments(concatenate([uf, ui, uo, ug], -1))
+    v_mean, v_dev = moments(concatenate([vf, vi, vo, vg], -1))
+    fh, fx = (uf - u_mean) / u_dev, (vf - v_mean) / v_dev
+    ih, ix = (ui - u_mean) / u_dev, (vi - v_mean) / v_dev
+    oh, ox = (uo - u_mean) / u_dev, (vo - v_mean) / v_dev
+    gh, gx = (ug - u_mean) / u_dev, (vg - v_mean) / v_dev
     f = sigmoid(w * fh + w * fx + b)
     i = sigmoid(w * ih + w * ix + b)
     o = sigmoid(w * oh + w * ox + b)
     g = tanh(w * gh + w * gx + b)
     c_next = f * c + i * g
-    c_hat, = normalised(c_next)
+    c_mean, c_dev = moments(c_next)
+    c_hat = (c_next - c_mean) / c_dev
     h_next = o * tanh(w * c_hat + b)
 
 
@@ -285,10 +287,9 @@ class HighwayRNN(Cell):
 
 
 class CTRNN(Cell):
-    """A continuous-time network stepped over the time `dt` since the step before (Funahashi & Nakamura 1993), exactly for
-    an input held constant: h decays to tanh(...) with each unit's own rate."""
-    x, h, dt = Input(), State(), Extra()
-    initial = {"w_decay.dt": 1.0}
+    """A continuous-time network (Funahashi & Nakamura 1993) stepped over the time `dt` since the step before: h decays to a
+    with each unit's own rate, exactly so while a is held."""
+    x, h, dt, rate = Input(), State(), Extra(), Vector()
 
-    decay = w * dt
-    h_next = h + (1 - 1 / (1 + decay * decay)) * (tanh(W @ [h, x] + b) - h)
+    a = tanh(W @ [h, x] + b)
+    h_next = a + (h - a) * exp(-softplus(rate) * dt)

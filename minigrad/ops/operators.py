@@ -6,13 +6,25 @@ The functions of the package (`minigrad.tanh`, `minigrad.where`, ...) are these 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import wraps
 from itertools import pairwise
 from typing import Any
 
 from . import elementwise as e
 from . import layout, products, reductions
 from .row import Op
+
+
+def composite(function: Callable) -> Callable:
+    """Mark a function that is made of several operations. A kind of operand that only writes down what is asked of it
+    keeps such a call whole, by its own `_composite`."""
+
+    @wraps(function)
+    def call(self, *args, **keywords):
+        keep = getattr(self, "_composite", None)
+        return keep(function, (self, *args), keywords) if keep else function(self, *args, **keywords)
+    return call
 
 
 class Operators:
@@ -25,6 +37,7 @@ class Operators:
     __slots__ = ()
     __array_ufunc__ = None      # NumPy arrays on the left of an operator leave it to us
     _rank = 0
+    _composite: Callable | None = None
     hooks: Sequence = ()
     shape: tuple
 
@@ -85,10 +98,12 @@ class Operators:
         """log(1 + exp(x)), without overflow."""
         return apply(e.softplus, self)
 
+    @composite
     def gelu(self):
         """x Phi(x) with the tanh form of Phi (Hendrycks & Gimpel 2016), PyTorch's `approximate="tanh"`."""
         return 0.5 * self * (1 + apply(e.tanh, 0.7978845608028654 * (self + 0.044715 * self * self * self)))
 
+    @composite
     def elu(self, alpha: float = 1.0):
         """x where x > 0, else alpha (exp(x) - 1)."""
         positive = self > 0
@@ -98,6 +113,7 @@ class Operators:
     def maximum(self, other): return apply(e.maximum, self, other)
     def minimum(self, other): return apply(e.minimum, self, other)
 
+    @composite
     def clip(self, low=None, high=None):
         """Between `low` and `high`; either may be left out."""
         x = self if low is None else maximum(self, low)
@@ -117,6 +133,7 @@ class Operators:
     def max(self, axis=None, keepdims=False): return apply(reductions.max, self, axis=axis, keepdims=keepdims)
     def min(self, axis=None, keepdims=False): return apply(reductions.min, self, axis=axis, keepdims=keepdims)
 
+    @composite
     def var(self, axis=None, keepdims=False):
         """The variance, divided by the count as NumPy does by default."""
         d = self - mean(self, axis, keepdims=True)
@@ -128,12 +145,14 @@ class Operators:
 
     def cumsum(self, axis=-1): return apply(reductions.cumsum, self, axis=axis)
 
+    @composite
     def logsumexp(self, axis=-1, keepdims=False):
         """log(sum(exp(x))), without overflow."""
         top = stop_gradient(max(self, axis, keepdims=True))
         y = log(sum(exp(self - top), axis, keepdims=True)) + top
         return y if keepdims else squeeze(y, axis)
 
+    @composite
     def softmax(self, axis=-1, where=None):
         """exp(x) / sum(exp(x)). With a condition `where`, over those elements alone: the others get 0, and where none
         holds all are 0."""
@@ -144,7 +163,9 @@ class Operators:
         weights = apply(e.where, where, exp(x - stop_gradient(max(x, axis, keepdims=True))), 0.0)
         return weights / maximum(sum(weights, axis, keepdims=True), 1e-30)
 
-    def log_softmax(self, axis=-1): return self - Operators.logsumexp(self, axis, keepdims=True)
+    @composite
+    def log_softmax(self, axis=-1):
+        return self - Operators.logsumexp(self, axis, keepdims=True)
 
     # -- products -------------------------------------------------------------------------------------------------------
     def matmul(self, other):

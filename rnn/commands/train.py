@@ -85,7 +85,8 @@ def _resumed(args: argparse.Namespace, text: str) -> tuple[CharacterModel, Train
     model, more, tensors = CharacterModel.load(args.resume)
     changed = {k: v for k, v in vars(args).items() if k in more["plan"] and v is not None}
     if set(changed) - {"steps"}:
-        raise CommandError(f"a resumed run keeps its {', '.join(sorted(set(changed) - {'steps'}))}; only --steps may be changed")
+        kept = ", ".join(sorted(set(changed) - {"steps"}))
+        raise CommandError(f"a resumed run keeps its {kept}; only --steps may be changed")
     model.to(args.device)
     trainer = _trainer(args, model, text, Plan.of({**more["plan"], **changed}))
     trainer.resume(more, tensors)
@@ -134,7 +135,7 @@ def _stopped(trainer: Trainer) -> str:
 def _settings(pairs: list[str]) -> dict[str, Any]:
     out: dict[str, Any] = {}
     for pair in pairs:
-        name, equals, value = pair.partition("=")
+        name, _, value = pair.partition("=")
         try:
             out[name] = int(value) if value.lstrip("-").isdigit() else float(value)
         except ValueError:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import inspect
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,13 +15,23 @@ class CellError(ValueError):
     """A cell that is declared wrongly: which cell, equation and line, what is wrong, and the cure."""
 
 
+class Composite:
+    """A function of several operations that an equation calls: softmax, var, ... `names` are its parameters that are
+    expressions, in the order of the expression's inputs."""
+
+    def __init__(self, function: Callable, names: tuple[str, ...]):
+        self.function = function
+        self.name = function.__name__
+        self.names = names
+
+
 class Expression(Operators):
-    """An operation of the engine's table on other expressions and numbers, not computed: its sizes are not known yet."""
+    """An operation on other expressions and numbers, written down and not computed: its sizes are not known yet."""
 
     __slots__ = ("attributes", "inputs", "op")
     _rank = 3
 
-    def __init__(self, op: Op | None = None, inputs: tuple = (), attributes: dict[str, Any] | None = None):
+    def __init__(self, op: Op | Composite | None = None, inputs: tuple = (), attributes: dict[str, Any] | None = None):
         self.op = op
         self.inputs = inputs
         self.attributes = attributes or {}
@@ -28,6 +39,13 @@ class Expression(Operators):
     @classmethod
     def _apply(cls, op: Op, args: tuple, attributes: dict[str, Any]) -> Expression:
         return Expression(op, tuple(_operand(a) for a in args), attributes)
+
+    @staticmethod
+    def _composite(function: Callable, args: tuple, keywords: dict[str, Any]) -> Expression:
+        given = inspect.signature(function).bind(*args, **keywords).arguments
+        expressions = {name: value for name, value in given.items() if isinstance(value, Expression)}
+        rest = {name: value for name, value in given.items() if name not in expressions}
+        return Expression(Composite(function, tuple(expressions)), tuple(expressions.values()), rest)
 
     def __matmul__(self, other: Any) -> Any:
         return super().__matmul__(concatenate(list(other), -1) if isinstance(other, (list, tuple)) else other)

@@ -7,8 +7,9 @@ from typing import Any
 from minigrad.autograd import postorder
 from minigrad.codegen.dialects import PYTHON
 from minigrad.codegen.printer import precedence_of
+from minigrad.ops import Op, layout, products
 
-from .expressions import Expression
+from .expressions import Composite, Expression
 from .resolve import Blocks, Definition, Link, Weight
 
 _ATOM = precedence_of("f({0})")
@@ -27,7 +28,7 @@ def text(expression: Any) -> str:
     product = precedence_of("{0} * {1}")
     for node in postorder([expression], lambda n: [a for a in n.inputs if isinstance(a, Expression)]):
         if isinstance(node, Link):
-            done[id(node)] = node.key, _ATOM
+            done[id(node)] = (f"{node.key[:-5]}.mask" if node.key.endswith("_mask") else node.key), _ATOM
         elif isinstance(node, Weight):
             done[id(node)] = node.name[0], _ATOM
         elif isinstance(node, Blocks):
@@ -35,16 +36,25 @@ def text(expression: Any) -> str:
             done[id(node)] = (f"W @ [{', '.join(operands)}]" if len(operands) > 1 else
                               f"W @ {_bracketed(done[id(node.inputs[0])], _ATOM)}"), product
         else:
-            template = "{0} @ {1}" if node.op.name == "matmul" else PYTHON.template(node.op, "float64") or ""
-            if not template or template == f"{node.op.name}()":
-                template = node.op.name + "(" + ", ".join(f"{{{k}}}" for k in range(len(node.inputs))) + ")"
-            if node.attributes and template.endswith(")"):
-                template = template[:-1] + "".join(f", {k}={v}" for k, v in node.attributes.items()) + ")"
+            template = _template(node)
             own = product if node.op.name == "matmul" else precedence_of(template)
             given = [done[id(a)] if isinstance(a, Expression) else (f"{a:g}", _ATOM) for a in node.inputs]
             done[id(node)] = template.format(*(_bracketed(g, own + (k > 0)) if own < _ATOM else g[0]
                                                for k, g in enumerate(given))), own
     return done[id(expression)][0]
+
+
+def _template(node: Expression) -> str:
+    """How the node's operation is written, with {0}, {1}, ... for its arguments."""
+    op = node.op
+    if isinstance(op, Op) and (op.elementwise or op is products.matmul):
+        return "{0} @ {1}" if op is products.matmul else PYTHON.template(op, "float64")
+    if op is layout.transpose:
+        return "{0}.T"
+    names = [""] + [f"{name}=" for name in op.names[1:]] if isinstance(op, Composite) else [""] * len(node.inputs)
+    given = ", ".join(f"{name}{{{k}}}" for k, name in enumerate(names))
+    given = f"[{given}]" if op is layout.concatenate else given
+    return f"{op.name}({given}" + "".join(f", {k}={v}" for k, v in node.attributes.items()) + ")"  # type: ignore[union-attr]
 
 
 def _bracketed(item: tuple[str, int], at_least: int) -> str:

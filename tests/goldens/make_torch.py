@@ -52,16 +52,21 @@ def compute(case: Case) -> dict[str, np.ndarray]:
     """The arrays that the module's text describes, with random values drawn from the case's seed."""
     import torch
 
-    torch.manual_seed(case.seed)
+    rng = np.random.default_rng(case.seed)
+
+    def drawn(*shape: int) -> Any:
+        return torch.tensor(rng.standard_normal(shape), requires_grad=True)
+
     network = _network(case)
-    draw = {"dtype": torch.float64, "requires_grad": True}
-    leaves: dict[str, Any] = {"xs": torch.randn(case.steps, case.rows, case.inputs, **draw),
-                              "h0": torch.randn(case.cells, case.rows, case.proj_size or case.hidden, **draw)}
+    for parameter in network.parameters():
+        parameter.data = drawn(*parameter.shape).data
+    leaves = {"xs": drawn(case.steps, case.rows, case.inputs),
+              "h0": drawn(case.cells, case.rows, case.proj_size or case.hidden)}
     if case.kind == "LSTM":
-        leaves["c0"] = torch.randn(case.cells, case.rows, case.hidden, **draw)
+        leaves["c0"] = drawn(case.cells, case.rows, case.hidden)
     outputs = _run(network, leaves, case.lengths)
     leaves |= dict(network.named_parameters())
-    weights = {name: torch.randn_like(y) for name, y in outputs.items()}
+    weights = {name: drawn(*y.shape) for name, y in outputs.items()}
     loss = sum((y * weights[name]).sum() for name, y in outputs.items())
     first = torch.autograd.grad(loss, list(leaves.values()), create_graph=True)
     # PyTorch keeps two biases where one would do, so biases are left out of the norm

@@ -125,8 +125,7 @@ def full_gate_recurrence(p, x, h, c, i0, f0, o0):
 
 def zoneout_lstm(p, x, h, c, keep_c, keep_h):
     h_new, c_new = lstm(p, x, h, c)
-    return [torch.where(keep_h == 1, h, h_new) if keep_h.dim() else keep_h * h + (1 - keep_h) * h_new,
-            torch.where(keep_c == 1, c, c_new) if keep_c.dim() else keep_c * c + (1 - keep_c) * c_new]
+    return [keep_h * h + (1 - keep_h) * h_new, keep_c * c + (1 - keep_c) * c_new]
 
 
 def recurrent_dropout_lstm(p, x, h, c, mask, keep):

@@ -71,10 +71,12 @@ class ndarray:  # noqa: N801 -- CuPy's name
 
     # -- parts, methods and kernels -------------------------------------------------------------------------------------
     def __getitem__(self, index: Any) -> ndarray:
-        return launch("getitem", lambda x: np.asarray(x[_index(index)]), (self,))
+        parts = index if isinstance(index, tuple) else (index,)
+        whole = parts if any(i is Ellipsis for i in parts) else (*parts, Ellipsis)       # then even one number is a view
+        return launch("getitem", lambda x: x[host_index(whole)], (self,))
 
     def __setitem__(self, index: Any, value: Any) -> None:
-        launch("setitem", lambda x, v: x.__setitem__(_index(index), v), (self, value))
+        launch("setitem", lambda x, v: x.__setitem__(host_index(index), v), (self, value))
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
         if name.startswith("__") or not hasattr(cupy.ndarray, name):        # no __array_interface__ leaks
@@ -131,10 +133,10 @@ def to_device(result: Any) -> Any:
     return result
 
 
-def _index(index: Any) -> Any:
+def host_index(index: Any) -> Any:
     """CuPy takes arrays of the CPU as indices, and copies them; the size of a mask's selection is waited for."""
     if isinstance(index, tuple):
-        return tuple(_index(i) for i in index)
+        return tuple(host_index(i) for i in index)
     if isinstance(index, (np.ndarray, list)):
         note("to_device")
     if getattr(index, "dtype", None) == bool:
@@ -152,7 +154,7 @@ def _reflected(name: str) -> Callable[..., Any]:
 
 def _in_place(name: str) -> Callable[..., Any]:
     def method(self: ndarray, other: Any) -> ndarray:
-        launch(name, lambda x, y: getattr(operator, name)(x, y), (self, other))
+        launch(name, getattr(operator, name), (self, other))
         return self
     return method
 

@@ -43,6 +43,8 @@ class Prepared:
 def run(kernel: Any, *args: Any, contract: str = "off", grid: int = 3, block: int = 5) -> Any:
     """The kernel's outputs: new arrays, or those given after the inputs.
 
+    Not for half precision, which g++ has no CUDA header for.
+
     contract:     "fast" fuses a * b + c into one rounding, as the GPU's compiler does; "off" does not.
     grid, block:  the emulated launch. Small and odd, so that threads take several elements and some take none.
     """

@@ -9,10 +9,11 @@ from typing import Any
 import cupy
 import numpy as np
 
-from .array import _index, launch, ndarray, to_host
+from .array import host_index, launch, ndarray
 from .counts import note
 
 _CREATE = {"zeros", "ones", "full", "empty", "arange", "linspace", "eye", "identity", "tri"}
+_HAVE_AT = {"add", "subtract", "maximum", "minimum", "bitwise_and", "bitwise_or", "bitwise_xor"}
 
 
 class Function:
@@ -29,9 +30,9 @@ class Function:
 
     def at(self, array: ndarray, index: Any, *values: Any) -> None:
         """In place, at positions that may repeat."""
-        if not self.ufunc or self.name not in ("add", "subtract", "maximum", "minimum", "bitwise_and", "bitwise_or", "bitwise_xor"):
+        if self.name not in _HAVE_AT:
             raise AttributeError(f"cupy.{self.name} has no .at")
-        launch(f"{self.name}.at", lambda x, *v: self.compute.at(x, _index(index), *v), (array, *values))
+        launch(f"{self.name}.at", lambda x, *v: self.compute.at(x, host_index(index), *v), (array, *values))
 
     def _check(self, args: tuple, kwargs: dict[str, Any]) -> None:
         """What NumPy would take and CuPy would not."""
@@ -106,5 +107,3 @@ class Module(ModuleType):
 MODULE = Module("cupy")
 MODULE.cuda = SimpleNamespace(Stream=SimpleNamespace(null=SimpleNamespace(synchronize=Module._synchronize)),
                               runtime=SimpleNamespace(getDeviceCount=lambda: 1))
-
-__all__ = ["MODULE", "to_host"]

@@ -1,9 +1,9 @@
 // What g++ lacks of CUDA, so that it accepts the text CuPy gives to NVRTC: qualifiers, launch geometry, intrinsics.
 #pragma once
 #include <algorithm>
+#include <cassert>
 #include <cmath>
 #include <cstddef>
-#include <cstring>
 #include <math.h>
 
 #define __device__
@@ -23,19 +23,3 @@ using std::min;
 
 static inline unsigned __popc(unsigned bits) { return __builtin_popcount(bits); }
 static inline unsigned long long __popcll(unsigned long long bits) { return __builtin_popcountll(bits); }
-
-// the half conversions that cupy/carray.cuh needs
-static inline unsigned short __float2half_rn(float value)
-{
-    const _Float16 half = static_cast<_Float16>(value);
-    unsigned short bits;
-    std::memcpy(&bits, &half, sizeof bits);
-    return bits;
-}
-
-static inline float __half2float(unsigned short bits)
-{
-    _Float16 half;
-    std::memcpy(&half, &bits, sizeof half);
-    return half;
-}
