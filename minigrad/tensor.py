@@ -160,14 +160,23 @@ class Tensor(Operators):
     @classmethod
     def _apply(cls, op: Op, args: tuple, attributes: dict[str, Any]) -> Tensor:
         """Compute, and record if a gradient may be asked for."""
-        args = tuple(a if isinstance(a, Tensor) or type(a) in _PLAIN else _operand(a) for a in args)
-        arrays = [a._array if isinstance(a, Tensor) else a for a in args]
-        own = [a for a in arrays if type(a) not in _PLAIN] or [backends.get("cpu").asarray(0.0, np.float32)]
-        backend = backends.of(own[0])
-        if any(type(a) is not type(own[0]) for a in own):
-            raise ValueError(f"{op.name}: the arguments are on {' and '.join(backends.of(a).device for a in own)}; "
-                             f"move one with .to({backend.device!r})")
-        if len({a.dtype for a in own}) > 1:
+        inputs, arrays, own, tracked = [], [], [], False      # own: the arrays among them, numbers left out
+        for a in args:
+            if type(a) not in _PLAIN:
+                a = a if isinstance(a, Tensor) else _operand(a)
+            inputs.append(a)
+            if isinstance(a, Tensor):
+                arrays.append(a._array)
+                own.append(a._array)
+                tracked = tracked or a.requires_grad
+            else:
+                arrays.append(a)
+        first = own[0] if own else backends.get("cpu").asarray(0.0, np.float32)
+        backend = backends.of(first)
+        if any(type(a) is not type(first) or a.dtype != first.dtype for a in own[1:]):
+            if any(type(a) is not type(first) for a in own):
+                raise ValueError(f"{op.name}: the arguments are on {' and '.join(backends.of(a).device for a in own)}; "
+                                 f"move one with .to({backend.device!r})")
             arrays = _widen_integers(arrays)
         try:
             if op.canonical:
@@ -175,16 +184,15 @@ class Tensor(Operators):
             array = op.array(backend.xp, *arrays, **attributes)
         except (ValueError, IndexError) as error:
             raise _explained(op, arrays, attributes, error) from None
-        if type(array) is not type(own[0]) and op is not layout.to_device:
+        if type(array) is not type(first) and op is not layout.to_device:
             array = backend.asarray(array)              # NumPy makes scalars of results without dimensions
-        if array.dtype == np.float64 and op is not layout.astype and all(a.dtype != np.float64 for a in own):
+        if array.dtype.char == "d" and op is not layout.astype and all(a.dtype.char != "d" for a in own):
             array = array.astype(np.float32)            # neither an integer nor a Python number decides a float's width
         result = Tensor(array)
-        if grad_enabled() and array.dtype.kind == "f" and any(op.derivatives) \
-                and any(isinstance(a, Tensor) and a.requires_grad for a in args):
+        if tracked and grad_enabled() and array.dtype.kind == "f" and op.differentiable:
             result.requires_grad = True
-            result.op, result.inputs, result.attributes = op, args, attributes
-            result._versions = tuple(getattr(a, "version", 0) for a in args)
+            result.op, result.inputs, result.attributes = op, tuple(inputs), attributes
+            result._versions = tuple([a.version if isinstance(a, Parameter) else 0 for a in inputs])
         return result
 
 

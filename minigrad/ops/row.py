@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
+from functools import cached_property
 from typing import Any
 
 
@@ -47,6 +48,10 @@ class Op:
     @property
     def elementwise(self) -> bool:
         return self.c is not None
+
+    @cached_property
+    def differentiable(self) -> bool:
+        return any(self.derivatives)
 
     def derivative(self, k: int, g: Any, y: Any, inputs: tuple, attributes: dict[str, Any]) -> Any:
         """The gradient that reaches argument `k` when `g` reaches the result `y`, or None."""
