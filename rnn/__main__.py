@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 import sys
 
-from .cell import CellError
 from .commands import CommandError, cells, sample, train
+from .language import CellError
 
 COMMANDS = {"train": (train, "train a character language model"), "sample": (sample, "write text with a trained model"),
             "cells": (cells, "list the cells that can be named, with their equations")}

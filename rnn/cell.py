@@ -12,57 +12,11 @@ import minigrad as mg
 from minigrad.nn import Module, Parameter, init
 from minigrad.tensor import Tensor
 
-from .language.body import Body, Written
-from .language.build import CellGraph, build, size_names, trial
-from .language.expressions import CellError, Expression, Inner, Setting
-from .language.expressions import Reference as _Reference
-from .language.resolve import Definition, resolve
+from .checks import check_extras, check_float, check_keywords
+from .language.build import build
+from .language.cell_type import CellType
 from .language.show import equations
-
-
-class _Machinery:
-    """All that the language keeps on a cell class, behind one name, so that no gate's name can clash with it."""
-
-    def __init__(self, written: Written, definition: Definition | None):
-        self.written = written
-        self.definition = definition
-
-
-class CellType(type):
-    """Collects a class body of equations, and completes and checks the cell when the body ends."""
-
-    @classmethod
-    def __prepare__(mcls, name: str, bases: tuple, **_: Any) -> Body:  # type: ignore[override]
-        return Body(name, [written for base in bases for _, written in _classes(base)])
-
-    def __new__(mcls, name: str, bases: tuple, body: Body, **_: Any) -> Any:
-        cls = super().__new__(mcls, name, bases, dict(body))
-        type.__setattr__(cls, "__cell__", _Machinery(body.written, None))
-        if body.written.latest or any(_classes(base) for base in bases):
-            definition = resolve(name, _classes(cls))
-            trial(definition)
-            cls.__cell__.definition = definition
-        return cls
-
-    def __getattribute__(cls, name: str) -> Any:
-        """`LSTM.f` is a reference to the equation f, for use in the body of a subclass."""
-        if not name.startswith("__"):
-            for _, written in _classes(cls):
-                if name in written.latest:
-                    return _Reference(cls, name)
-        return super().__getattribute__(name)
-
-    def __call__(cls, *args: Any, **kwargs: Any) -> Any:
-        if args and isinstance(args[0], Expression):
-            return Inner(cls, args, kwargs)
-        return super().__call__(*args, **kwargs)
-
-
-def _classes(cls: Any) -> list[tuple[Any, Written]]:
-    """The cell classes along the method resolution order, with what each wrote itself."""
-    mro = type.__getattribute__(cls, "__mro__")
-    found = [(c, type.__getattribute__(c, "__dict__").get("__cell__")) for c in mro]
-    return [(c, machinery.written) for c, machinery in found if machinery is not None and machinery.written.latest]
+from .language.structure import CellGraph
 
 
 class Cell(Module, metaclass=CellType):
@@ -88,7 +42,7 @@ class Cell(Module, metaclass=CellType):
         definition = type(self).__cell__.definition
         if definition is None:
             raise TypeError("Cell has no equations; derive a class from it and write them in its body")
-        sizes, settings = _keywords(definition, {"input": input_size, "hidden": hidden_size, **keywords})
+        sizes, settings = check_keywords(definition, {"input": input_size, "hidden": hidden_size, **keywords})
         self._begin(build(definition, sizes, settings), dtype, init)
         if input_size is not None and self.structure.input_size != input_size:
             raise ValueError(f"{definition.name}: its input {definition.input} has size {self.structure.input_size}, "
@@ -162,12 +116,12 @@ class Cell(Module, metaclass=CellType):
     def begin_sequence(self, extras: dict[str, Tensor], rows: int, steps: int, key: int | None = None,
                        order: Any = None) -> dict[str, Any]:
         """All that the graph needs beside the input and the states, made once a sequence: parameters, constants, what the
-        caller gave, and random masks (steps, rows, size) from `key`, rows in `order`."""
+        caller gave, and random masks from `key`, rows in `order`. What differs from step to step is a list by step."""
         s = self.structure
         values: dict[str, Any] = dict(self.weights)
         for name, array in s.constants.items():
             values[name] = mg.tensor(array.astype(self.dtype), device=self.device)
-        values |= extras
+        values |= {name: mg.unstack(value) if s.extras[name][1] == "step" else value for name, value in extras.items()}
         key = mg.random.draw_key() if key is None and self.training and s.masks else key
         for name, (p, dims, per) in s.masks.items():
             shape = dims if len(dims) == 2 else (rows, *dims) if per == "sequence" else (steps, rows, *dims)
@@ -177,7 +131,8 @@ class Cell(Module, metaclass=CellType):
                     drawn = drawn[order] if per == "sequence" else drawn[:, order]
             else:
                 drawn = np.full(shape, p, self.dtype)
-            values[name] = mg.tensor(drawn, device=self.device)
+            mask = mg.tensor(drawn, device=self.device)
+            values[name] = mg.unstack(mask) if per == "step" and len(dims) == 1 else mask
         return values
 
     def step(self, x: Tensor, state: Any, values: Mapping[str, Any], t: int) -> tuple[Tensor, Any]:
@@ -185,11 +140,11 @@ class Cell(Module, metaclass=CellType):
         s = self.structure
         rows = x.shape[0]
         now = dict(values)
-        for name, (_, per) in s.extras.items():
-            now[name] = values[name][t][:rows] if per == "step" else values[name][:rows]
-        for name, (_, dims, per) in s.masks.items():
-            if len(dims) == 1:
-                now[name] = values[name][t][:rows] if per == "step" else values[name][:rows]
+        of_rows = {name: per for name, (_, per) in s.extras.items()}
+        of_rows |= {name: per for name, (_, dims, per) in s.masks.items() if len(dims) == 1}
+        for name, per in of_rows.items():
+            value = values[name][t] if per == "step" else values[name]
+            now[name] = value if value.shape[0] == rows else value[:rows]
         if s.step:
             now[s.step] = x._full((1, 1), float(t))
         now[s.input] = x
@@ -204,83 +159,3 @@ class Cell(Module, metaclass=CellType):
         sizes = ", ".join([f"{s.input}={s.input_size}", *(f"{k}={v}" for k, v in s.states.items())])
         count = sum(p.size for p in self.weights.values())
         return f"{s.name}({sizes}): {count} parameters\n" + "\n".join(f"    {line}" for line in lines)
-
-
-def check_float(s: CellGraph, what: str, value: Tensor, dtype: np.dtype) -> None:
-    """A layer computes in one dtype: anything else is refused at the door."""
-    if value.dtype.kind != "f":
-        raise TypeError(f"{s.name}: {what} holds {value.dtype}; turn symbols into vectors (minigrad.nn.Embedding) or convert "
-                        f"numbers with .astype({dtype.name!r})")
-    if value.dtype != dtype:
-        raise TypeError(f"{s.name}: {what} is {value.dtype} and the parameters are {dtype}; convert one: "
-                        f".astype({dtype.name!r}), or the layer with .to(dtype={value.dtype.name!r})")
-
-
-def check_extras(cell: Cell, given: Mapping[str, Any], rows: int, steps: int | None) -> dict[str, Tensor]:
-    """What a call gave by name, as tensors of the shapes that the cell declares. `steps` is None for a single step.
-
-    A memory's mask may be left out, when all its slots are in use, or given as `m_lengths`, the slots in use of each row.
-    """
-    s = cell.structure
-    given = dict(given)
-    out: dict[str, Tensor] = {}
-    for name, (size, per) in s.extras.items():
-        if per == "slots":
-            memory = out[name.removesuffix("_mask")]
-            lengths = given.pop(f"{name.removesuffix('_mask')}_lengths", None)
-            if lengths is not None:
-                given[name] = np.arange(memory.shape[1])[None, :] < np.asarray(lengths)[:, None]
-            value = given.pop(name, None)
-            value = mg.tensor(np.ones((rows, memory.shape[1]), bool) if value is None else value, device=cell.device)
-            wanted: tuple = (rows, memory.shape[1])
-        else:
-            if name not in given:
-                raise TypeError(f"{s.name} needs {name}, by keyword: {name}= a tensor "
-                                f"{_extra_shape(size, per, rows, steps)}")
-            value = given.pop(name)
-            value = value if isinstance(value, Tensor) else mg.tensor(np.asarray(value, cell.dtype), device=cell.device)
-            if per == "step" and steps is None:
-                value = value.expand_dims(0)
-            wanted = _extra_shape(size, per, rows, 1 if steps is None else steps)
-            check_float(s, name, value, cell.dtype)
-        if len(value.shape) != len(wanted) or any(w not in (v, "slots") for v, w in zip(value.shape, wanted)):
-            raise mg.ShapeError(f"{s.name}: {name} must be {wanted}, not {value.shape}")
-        out[name] = value
-    if given:
-        raise TypeError(f"{s.name} takes no {', '.join(given)}; by keyword it takes "
-                        f"{', '.join(k for k, (_, per) in s.extras.items() if per != 'slots') or 'nothing'}")
-    return out
-
-
-def _extra_shape(size: int, per: str, rows: int, steps: int | None) -> tuple:
-    return ((rows, "slots", size) if per == "memory" else (rows, size) if per == "sequence" or steps is None
-            else (steps, rows, size))
-
-
-def _keywords(definition: Definition, given: dict[str, Any]) -> tuple[dict[str, int], dict[str, float]]:
-    """Split keywords into sizes and settings; refuse unknown, missing and impossible ones by name."""
-    names = size_names(definition)
-    settings = {n: d.default for n, d in definition.declarations.items() if isinstance(d, Setting)}
-    sizes: dict[str, int] = {}
-    for keyword, value in given.items():
-        if keyword in settings:
-            settings[keyword] = value
-            continue
-        name = keyword.removesuffix("_size")
-        if name not in names:
-            if name in ("input", "hidden"):
-                continue                                    # positions that every cell accepts
-            raise TypeError(f"{definition.name} takes no {keyword}; its sizes are {', '.join(names)}"
-                            + (f", its settings {', '.join(settings)}" if settings else ""))
-        if value is None:
-            continue
-        if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
-            raise ValueError(f"{definition.name}: the size {keyword} is a whole number of at least 1, not {value!r}")
-        sizes[name] = int(value)
-    missing = [n + "_size" if n in ("input", "hidden") else n for n in names if n not in sizes]
-    if missing:
-        raise TypeError(f"{definition.name} needs {', '.join(missing)}")
-    return sizes, settings
-
-
-__all__ = ["Cell", "CellError", "CellType", "check_extras", "check_float"]

@@ -11,7 +11,7 @@ from minigrad.nn import Module
 from minigrad.tensor import Tensor
 
 from .cell import Cell, CellType, check_extras, check_float
-from .language.build import CellGraph
+from .language.structure import CellGraph
 
 
 class Recurrent(Module):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import log as log_of_number
+from math import nan
 from typing import Any
 
 from .row import Cost, row
@@ -13,6 +15,13 @@ CHEAP, COSTLY = Cost.CHEAP, Cost.COSTLY
 def _power_base(g: Any, y: Any, x: Any, p: Any) -> Any:
     """p x^(p-1), and 0 (not 0 * inf) for the constant x^0."""
     return None if isinstance(p, (int, float)) and p == 0 else g * (p * x ** (p - 1))
+
+
+def _power_exponent(g: Any, y: Any, x: Any, p: Any) -> Any:
+    """y log(x), and 0 (not 0 * inf) where x is 0."""
+    if isinstance(x, (int, float)):
+        return g * y * (0.0 if x == 0 else log_of_number(x) if x > 0 else nan)
+    return g * y * (x == 0).where(1.0, x).log()
 
 
 def _sigmoid(xp: Any, x: Any) -> Any:
@@ -37,7 +46,7 @@ divide = row("divide", lambda xp, a, b: a / b, broadcast, CHEAP,
 negative = row("negative", lambda xp, x: -x, same, CHEAP, lambda g, y, x: -g, c="-{0}")
 power = row("power", lambda xp, x, p: x ** p, broadcast, COSTLY,
             _power_base,
-            lambda g, y, x, p: g * y * (x == 0).where(1.0, x).log(), c="pow({0}, {1})")
+            _power_exponent, c="pow({0}, {1})")
 absolute = row("absolute", lambda xp, x: xp.abs(x), same, CHEAP, lambda g, y, x: g * x.sign(), c="fabs({0})")
 sign = row("sign", lambda xp, x: xp.sign(x), same, CHEAP, None, c="sign({0})")
 

@@ -87,7 +87,7 @@ def _index_shape(x: tuple, index: Any) -> tuple:
 def _place(xp: Any, g: Any, like: Any, index: tuple) -> Any:
     """Zeros in the shape of `like`, with `g` added at `index` (a position that stands there twice receives both)."""
     out = xp.zeros(like.shape, g.dtype)
-    if any(hasattr(i, "dtype") for i in index):
+    if any(isinstance(i, list) or hasattr(i, "dtype") for i in index):
         xp.add.at(out, index, g)
     else:
         out[index] = g
@@ -101,7 +101,7 @@ def _part(g: Any, y: Any, *inputs: Any, k: int, axis: int) -> Any:
     return g[where]
 
 
-reshape = row("reshape", lambda xp, x, n, tail: x.reshape(*x.shape[:x.ndim - n], *tail), shapes.reshaped, LAYOUT,
+reshape = row("reshape", lambda xp, x, n, tail: x.reshape((*x.shape[:x.ndim - n], *tail)), shapes.reshaped, LAYOUT,
               lambda g, y, x, n, tail: g.reshape(*x.shape[x.ndim - n:], n=len(tail)),
               canonical=_reshape)
 transpose = row("transpose", lambda xp, x, axes: xp.transpose(x, [a + x.ndim for a in axes]),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import Any
 
 from . import shapes
@@ -11,7 +12,7 @@ PRODUCT = Cost.PRODUCT
 
 
 def _rows(x: Any) -> Any:
-    return x.reshape(-1, x.shape[-1])
+    return x.reshape(prod(x.shape[:-1]), x.shape[-1])         # -1 cannot stand for an axis beside one of size 0
 
 
 def _linear(xp: Any, x: Any, W: Any) -> Any:

@@ -103,7 +103,7 @@ def reshaped(x: Shape, n: int, tail: tuple[int, ...]) -> Shape:
 
 def same_count(x: Shape, other: Shape) -> bool:
     """Do both hold equally many numbers, known now?"""
-    return all(isinstance(d, int) for d in (*x, *other)) and prod(x) == prod(other)  # type: ignore[arg-type]
+    return all(isinstance(d, int) for d in (*x, *other)) and prod(x) == prod(other)
 
 
 def reshape_tail(x: Shape, shape: tuple) -> tuple[int, tuple[int, ...]]:

@@ -1,6 +1,6 @@
 """The language of cells: what a class body may say, how it is collected, resolved and turned into a graph."""
 
-from .build import CellGraph, build
+from .build import build
 from .expressions import (
     Bernoulli,
     CellError,
@@ -19,6 +19,7 @@ from .expressions import (
     b,
     w,
 )
+from .structure import CellGraph
 
 __all__ = ["Bernoulli", "CellError", "CellGraph", "Constant", "Expression", "Extra", "Input", "Matrix", "Memory", "Setting",
            "Size", "State", "Step", "Vector", "W", "b", "build", "w"]

@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from inspect import signature
 from typing import Any
 
 import numpy as np
 
-from minigrad.autograd import postorder
 from minigrad.graph import Graph
-from minigrad.ops import Cost, Op, ShapeError, apply, elementwise, layout, products
+from minigrad.ops import ShapeError, apply, elementwise, layout, products
 from minigrad.ops.shapes import show
 from minigrad.symbol import Symbol
 
 from .expressions import (
     Bernoulli,
     CellError,
-    Composite,
     Constant,
     Declaration,
     Expression,
@@ -32,7 +28,10 @@ from .expressions import (
     Step,
     Vector,
 )
-from .resolve import Blocks, Definition, Link, Weight
+from .meaning import meaning
+from .nodes import Blocks, Link, Weight, links, nodes
+from .resolve import Definition
+from .structure import CellGraph
 
 
 class NamedSize(int):
@@ -47,49 +46,12 @@ class NamedSize(int):
         return size
 
 
-@dataclass
-class CellGraph:
-    """One step of a cell with its sizes: all that is needed to run it, and nothing that is code.
-
-    graph:       inputs: the input, the states, the parameters, and whatever else the cell declares, by name;
-                 outputs: "y", and `s_next` for each state `s`.
-    parameters:  name -> shape.        constants: name -> array.
-    states:      name -> size.         extras: name -> (size, "step" | "sequence" | "memory").
-    masks:       name -> (probability, dimensions, "step" | "sequence").        step: the name of the step number, or "".
-    """
-
-    name: str
-    graph: Graph
-    input: str
-    input_size: int
-    output_size: int
-    parameters: dict[str, tuple[int, ...]]
-    constants: dict[str, np.ndarray]
-    states: dict[str, int]
-    extras: dict[str, tuple[int, str]]
-    masks: dict[str, tuple[float, tuple[int, ...], str]]
-    step: str = ""
-
-    def to_json(self) -> dict[str, Any]:
-        plain = {k: getattr(self, k) for k in ("name", "input", "input_size", "output_size", "parameters", "states", "extras",
-                                               "masks", "step")}
-        return {**plain, "graph": self.graph.to_json(), "constants": {k: v.tolist() for k, v in self.constants.items()}}
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> CellGraph:
-        return cls(**{**data, "graph": Graph.from_json(data["graph"]),
-                      "parameters": {k: tuple(v) for k, v in data["parameters"].items()},
-                      "constants": {k: np.array(v) for k, v in data["constants"].items()},
-                      "extras": {k: tuple(v) for k, v in data["extras"].items()},
-                      "masks": {k: (p, tuple(d), per) for k, (p, d, per) in data["masks"].items()}})
-
-
 def size_names(definition: Definition) -> list[str]:
     """The names of the sizes that a cell needs, its input's and the hidden one first."""
     used = [d for name, declaration in definition.declarations.items() for d in declaration.dimensions
             if _is_used(definition, name)]
     for equation in definition.equations.values():
-        used += [n.rows for n in _nodes(equation.expression) if isinstance(n, Blocks)]
+        used += [n.rows for n in nodes(equation.expression) if isinstance(n, Blocks)]
     names = [d for d in used if isinstance(d, str)]
     return sorted(set(names), key=lambda n: ({"input": 0, "hidden": 1}.get(n, 2), names.index(n)))
 
@@ -203,7 +165,7 @@ class _Builder:
         if not isinstance(root, Expression):
             return float(root)
         done: dict[int, Any] = {}
-        for node in _nodes(root):
+        for node in nodes(root):
             if isinstance(node, Link):
                 done[id(node)] = self.values[node.key]
             elif isinstance(node, Blocks):
@@ -213,7 +175,7 @@ class _Builder:
             else:
                 given = [done[id(a)] if isinstance(a, Expression) else a for a in node.inputs]
                 given = [self._weight(a, given) if isinstance(a, Weight) else v for a, v in zip(node.inputs, given)]
-                done[id(node)] = _applied(node.op, given, node.attributes)
+                done[id(node)] = meaning(node.op, given, node.attributes)
         return self._weight(root, []) if isinstance(root, Weight) else done[id(root)]
 
     def _weight(self, weight: Weight, siblings: list) -> Symbol:
@@ -230,67 +192,9 @@ class _Builder:
             matrix = self._parameter(name, (self._size(node.rows), operand.shape[-1]))
             product = apply(products.linear, operand, matrix)
             product.name = name.removeprefix("W_").replace(".", "_")
-            total = product if total is None else _applied(elementwise.add, [total, product], {})
+            total = product if total is None else meaning(elementwise.add, [total, product], {})
         assert total is not None
         return total
-
-
-def _applied(op: Op | Composite, given: list, attributes: dict[str, Any]) -> Any:
-    """An operation on symbols and numbers, read as the language means it."""
-    if not any(isinstance(a, Symbol) for a in given):               # settings and numbers: 1 - rate
-        return float(op.array(np, *given, **attributes)) if isinstance(op, Op) else _refuse_numbers(op)
-    _refuse_other_axes(op, given, attributes)
-    if isinstance(op, Composite):
-        return op.function(**dict(zip(op.names, given)), **attributes)
-    if op is products.matmul and all(isinstance(a, Symbol) for a in given):
-        return _product(*given)
-    if op.elementwise or op is layout.concatenate:
-        given = _over_slots(given)
-    return apply(op, *given, **attributes)
-
-
-def _product(left: Symbol, right: Symbol) -> Symbol:
-    """A matrix times a quantity of rows multiplies each row; a vector, likewise, gives a number a row; weights of memory
-    slots times the memory sum over the slots."""
-    if len(left.shape) == 2 and "B" not in left.shape and "B" in right.shape:
-        return apply(products.linear, right, left)
-    if len(left.shape) == 1:
-        return (left * right).sum(-1, keepdims="S" not in right.shape)
-    if left.shape[-1] == "S":
-        return (left.expand_dims(-2) @ right).squeeze(-2)
-    return apply(products.matmul, left, right)
-
-
-def _over_slots(given: list) -> list:
-    """Quantities of rows, beside one of rows and memory slots, stand before each slot."""
-    if not any(isinstance(a, Symbol) and a.shape[-2:-1] == ("S",) for a in given):
-        return given
-    return [a.expand_dims(-2) if isinstance(a, Symbol) and "B" in a.shape and "S" not in a.shape else a for a in given]
-
-
-def _refuse_other_axes(op: Op | Composite, given: list, attributes: dict[str, Any]) -> None:
-    """Rows and steps are independent: what runs along an axis of a row quantity runs along its features."""
-    if not any(isinstance(a, Symbol) and "B" in a.shape for a in given):
-        return
-    if isinstance(op, Composite):
-        parameter = signature(op.function).parameters.get("axis")
-        along, default = parameter is not None, parameter and parameter.default
-    else:
-        along, default = op.cost is Cost.REDUCTION or op in (layout.concatenate, layout.flip), None
-    if along and attributes.get("axis", default) not in (-1, (-1,)):
-        raise CellError(f"{op.name} in a cell runs along the features of a row; write axis=-1")
-    if op is layout.transpose:
-        raise CellError("the transpose is one of matrices; a row's features stand in a single axis")
-
-
-def _refuse_numbers(op: Composite) -> Any:
-    raise CellError(f"{op.name} of numbers alone; compute it in Python")
-
-
-def _nodes(expression: Any) -> list[Any]:
-    if not isinstance(expression, Expression):
-        return []
-    return postorder([expression], lambda n: [a for a in n.inputs if isinstance(a, Expression)])
 
 
 def _is_used(definition: Definition, name: str) -> bool:
@@ -298,7 +202,7 @@ def _is_used(definition: Definition, name: str) -> bool:
     declaration = definition.declarations[name]
     if isinstance(declaration, (Input, State)):
         return True
-    return any(isinstance(n, Link) and n.key == name for e in definition.equations.values() for n in _nodes(e.expression))
+    return any(name in links(e.expression) for e in definition.equations.values())
 
 
 def _hint(error: Exception) -> str:

@@ -11,54 +11,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from minigrad.autograd import postorder
-
-from .body import Equation, Written
-from .expressions import (
-    Bernoulli,
-    CellError,
-    Declaration,
-    Expression,
-    Inner,
-    Input,
-    Memory,
-    Placeholder,
-    Product,
-    Reference,
-    State,
-)
-
-
-class Link(Expression):
-    """Another equation's value, or a declared quantity, by its key."""
-
-    __slots__ = ("key",)
-
-    def __init__(self, key: str):
-        super().__init__()
-        self.key = key
-
-
-class Blocks(Expression):
-    """The sum of W_gate.operand @ operand over the operands; as many rows as the size `rows`."""
-
-    __slots__ = ("names", "rows")
-
-    def __init__(self, names: tuple[str, ...], rows: int | str, operands: tuple):
-        super().__init__(None, operands)
-        self.names = names
-        self.rows = rows
-
-
-class Weight(Expression):
-    """A vector parameter, w or b, as long as what it is multiplied with or added to (else as `rows`)."""
-
-    __slots__ = ("name", "rows")
-
-    def __init__(self, name: str, rows: int | str):
-        super().__init__()
-        self.name = name
-        self.rows = rows
+from .body import Written
+from .expressions import CellError, Declaration, Expression, Input, Memory, Placeholder, Product, Reference, State
+from .inner import with_inner
+from .nodes import Blocks, Link, Weight, links, nodes
 
 
 @dataclass
@@ -97,7 +53,7 @@ def resolve(cell: str, classes: list[tuple[Any, Written]]) -> Definition:
 class _Resolver:
     def __init__(self, cell: str, classes: list[tuple[Any, Written]]):
         self.cell = cell
-        self.classes = [(c, _with_inner(w)) for c, w in classes]
+        self.classes = [(c, with_inner(w)) for c, w in classes]
         self.memo: dict[tuple[int, int], Any] = {}
         self.found: dict[str, Resolved] = {}
         self.claimed: dict[str, str] = {}           # parameter -> the equation that has it
@@ -208,7 +164,7 @@ class _Resolver:
             return float(root)
         if isinstance(root, Placeholder):
             return placeholder(root, Expression(None, ()))
-        for node in postorder([root], lambda n: [a for a in n.inputs if isinstance(a, Expression)]):
+        for node in nodes(root):
             if (isinstance(node, Placeholder) and node.kind != "W") or (writer, id(node)) in self.memo:
                 continue
             self.kept.append(node)
@@ -222,7 +178,7 @@ class _Resolver:
 
     def _operand_name(self, operand: Expression, where: str) -> str:
         """Its own name, else that of its only state, input or memory, else of its only equation."""
-        references = [n for n in postorder([operand], lambda n: [a for a in n.inputs if isinstance(a, Expression)])
+        references = [n for n in nodes(operand)
                       if isinstance(n, (Reference, Link))]
         names = list(dict.fromkeys(n.name if isinstance(n, Reference) else n.key for n in references))
         carried = [n for n in names if isinstance(self.declarations.get(n), (Input, State, Memory))]
@@ -250,80 +206,6 @@ class _Resolver:
                 raise CellError(f"{self.cell}.{state}, line {line}: the state {state} has no equation {state}_next = ...")
         if not out.states and "y" not in out.latest:
             raise CellError(f"{self.cell}: has neither a state nor an output y = ...; declare one")
-
-
-def _with_inner(written: Written) -> Written:
-    """What a class wrote, with the cells that it uses inside written out under their prefix."""
-    if not written.inner:
-        return written
-    out = Written(written.file, dict(written.declarations), dict(written.equations), {}, dict(written.latest),
-                  dict(written.lines))
-    for prefix, (inner, line) in written.inner.items():
-        _write_out(out, prefix, inner, line)
-    return out
-
-
-def _write_out(out: Written, prefix: str, inner: Inner, line: int) -> None:
-    definition: Definition = inner.cell.__cell__.definition
-    sizes = {k.removesuffix("_size"): v for k, v in inner.sizes.items()}
-    bound = dict(zip([n for n, d in definition.declarations.items() if isinstance(d, (Input, Memory))], inner.arguments))
-    if len(inner.arguments) > len(bound) or definition.input not in bound:
-        raise CellError(f"line {line}: {definition.name} inside a cell takes its input and memories, "
-                        f"{len(bound)} at most, not {len(inner.arguments)} arguments")
-
-    def size(d: int | str) -> Any:
-        return sizes.get(d, d) if isinstance(d, str) else d
-
-    def rename(node: Any) -> Any:
-        if isinstance(node, Link):
-            if node.key.endswith("_mask") and node.key.removesuffix("_mask") in bound:
-                return bound[node.key.removesuffix("_mask")].mask
-            return bound[node.key] if node.key in bound else Reference(None, f"{prefix}_{node.key}")
-        if isinstance(node, Weight):
-            return Weight(_prefixed(node.name, prefix), size(node.rows))
-        return node
-
-    for name, d in definition.declarations.items():
-        if name in bound or name.removesuffix("_mask") in bound:
-            continue
-        copy = object.__new__(type(d))
-        for slot in (s for c in type(d).__mro__ for s in getattr(c, "__slots__", ())):
-            setattr(copy, slot, getattr(d, slot))
-        copy.dimensions = tuple(size(x) for x in d.dimensions)
-        if isinstance(copy, Bernoulli) and isinstance(copy.p, Reference):
-            copy.p = Reference(None, f"{prefix}_{copy.p.name}")
-        out.declarations[f"{prefix}_{name}"] = copy
-        out.latest[f"{prefix}_{name}"] = f"{prefix}_{name}"
-        out.lines[f"{prefix}_{name}"] = line
-    for key, equation in definition.equations.items():
-        done: dict[int, Any] = {}
-        root = equation.expression
-        if isinstance(root, Expression):
-            for node in postorder([root], lambda n: [a for a in n.inputs if isinstance(a, Expression)]):
-                inputs = tuple(done[id(a)] if isinstance(a, Expression) else a for a in node.inputs)
-                done[id(node)] = (Blocks(tuple(_prefixed(n, prefix) for n in node.names), size(node.rows), inputs)
-                                  if isinstance(node, Blocks) else
-                                  Expression(node.op, inputs, node.attributes) if inputs else rename(node))
-            root = done[id(root)]
-        name = f"{prefix}_{key}"
-        out.equations[name] = Equation(name, root, line)
-        out.latest[name] = name
-        out.lines[name] = line
-    out.equations[prefix] = Equation(prefix, Reference(None, f"{prefix}_{definition.output}"), line)
-    out.latest[prefix] = prefix
-
-
-def _prefixed(parameter: str, prefix: str) -> str:
-    kind, _, rest = parameter.partition("_")
-    return f"{kind}_{prefix}_{rest}"
-
-
-def links(expression: Any) -> list[str]:
-    """The keys that an expression refers to."""
-    if not isinstance(expression, Expression):
-        return []
-    nodes = postorder([expression], lambda n: [a for a in n.inputs if isinstance(a, Expression)])
-    return [n.key for n in nodes if isinstance(n, Link)]
 
 
 def _sorted(cell: str, equations: dict[str, Resolved]) -> dict[str, Resolved]:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from minigrad.autograd import postorder
 from minigrad.codegen.dialects import PYTHON
 from minigrad.codegen.printer import precedence_of
 from minigrad.ops import Op, layout, products
 
 from .expressions import Composite, Expression
-from .resolve import Blocks, Definition, Link, Weight
+from .nodes import Blocks, Link, Weight, nodes
+from .resolve import Definition
 
 _ATOM = precedence_of("f({0})")
 
@@ -26,7 +26,7 @@ def text(expression: Any) -> str:
         return f"{expression:g}"
     done: dict[int, tuple[str, int]] = {}
     product = precedence_of("{0} * {1}")
-    for node in postorder([expression], lambda n: [a for a in n.inputs if isinstance(a, Expression)]):
+    for node in nodes(expression):
         if isinstance(node, Link):
             done[id(node)] = (f"{node.key[:-5]}.mask" if node.key.endswith("_mask") else node.key), _ATOM
         elif isinstance(node, Weight):

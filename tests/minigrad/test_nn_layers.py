@@ -8,7 +8,6 @@ import pytest
 import minigrad as mg
 from minigrad.nn import Dropout, Embedding, LayerNorm, Linear, Sequential
 
-RNG = np.random.default_rng(0)
 IDS = np.array([[4, 0, 2], [2, 2, 1]])
 
 
@@ -23,10 +22,10 @@ def functional_form(layer):
     return f, [p.numpy() for p in layer.parameters()]
 
 
-def shaken(layer):
+def shaken(layer, rng):
     """No parameter at a special value such as 0 or 1."""
     for p in layer.parameters():
-        p.assign(RNG.standard_normal(p.shape))
+        p.assign(rng.standard_normal(p.shape))
     return layer
 
 
@@ -39,14 +38,14 @@ LAYERS = {
 
 
 @pytest.mark.parametrize("name", LAYERS)
-def test_gradients_are_central_differences(name):
+def test_gradients_are_central_differences(name, rng):
     make, shape = LAYERS[name]
-    f, values = functional_form(shaken(make()))
-    mg.gradcheck(f, [RNG.standard_normal(shape), *values], order=2)
+    f, values = functional_form(shaken(make(), rng))
+    mg.gradcheck(f, [rng.standard_normal(shape), *values], order=2)
 
 
-def test_embedding_gradients_are_central_differences():
-    layer = shaken(Embedding(6, 3, dtype=np.float64))
+def test_embedding_gradients_are_central_differences(rng):
+    layer = shaken(Embedding(6, 3, dtype=np.float64), rng)
 
     def f(weight):
         layer.weight = weight
@@ -54,9 +53,9 @@ def test_embedding_gradients_are_central_differences():
     mg.gradcheck(f, [layer.weight.numpy()], order=2)
 
 
-def test_linear():
+def test_linear(rng):
     layer = Linear(3, 2, dtype=np.float64)
-    x = RNG.standard_normal((4, 5, 3))
+    x = rng.standard_normal((4, 5, 3))
     expected = x @ layer.weight.numpy().T + layer.bias.numpy()
     np.testing.assert_allclose(layer(mg.tensor(x)).numpy(), expected, rtol=1e-14)
     assert Linear(3, 2, bias=False).bias is None
@@ -99,8 +98,8 @@ def test_embedding_refuses_other_symbols():
         Embedding(6, 3)([0.0, 1.0])
 
 
-def test_layer_norm():
-    y = LayerNorm(50, eps=0.0, dtype=np.float64)(mg.tensor(RNG.standard_normal((7, 50)) * 5 + 3)).numpy()
+def test_layer_norm(rng):
+    y = LayerNorm(50, eps=0.0, dtype=np.float64)(mg.tensor(rng.standard_normal((7, 50)) * 5 + 3)).numpy()
     np.testing.assert_allclose(y.mean(-1), 0, atol=1e-14)
     np.testing.assert_allclose(y.std(-1), 1, rtol=1e-14)
     assert np.isfinite(LayerNorm(4)(mg.zeros(2, 4)).numpy()).all()        # eps keeps a constant row finite
@@ -154,27 +153,27 @@ def test_sequential():
 
 
 # -- PyTorch --------------------------------------------------------------------------------------------------------------------
-def torch_pairs():
+def torch_pairs(rng):
     torch = pytest.importorskip("torch")
     nn, double = torch.nn, {"dtype": torch.float64}
     return torch, {
-        "linear": (nn.Linear(4, 3, **double), Linear(4, 3, dtype=np.float64), RNG.standard_normal((2, 5, 4))),
+        "linear": (nn.Linear(4, 3, **double), Linear(4, 3, dtype=np.float64), rng.standard_normal((2, 5, 4))),
         "embedding": (nn.Embedding(6, 3, **double), Embedding(6, 3, dtype=np.float64), IDS),
         "layer norm": (nn.LayerNorm(4, eps=1e-3, **double), LayerNorm(4, eps=1e-3, dtype=np.float64),
-                       RNG.standard_normal((2, 3, 4))),
+                       rng.standard_normal((2, 3, 4))),
     }
 
 
 @pytest.mark.parametrize("name", ["linear", "embedding", "layer norm"])
-def test_values_and_gradients_are_pytorchs(name):
-    torch, pairs = torch_pairs()
+def test_values_and_gradients_are_pytorchs(name, rng):
+    torch, pairs = torch_pairs(rng)
     theirs, ours, x = pairs[name]
-    shaken(ours)
+    shaken(ours, rng)
     theirs.load_state_dict({n: torch.tensor(p.numpy().copy()) for n, p in ours.named_parameters()})
     x_ours = mg.tensor(x, requires_grad=x.dtype.kind == "f")
     x_theirs = torch.tensor(x, requires_grad=x.dtype.kind == "f")
     y = ours(x_ours)
-    weights = RNG.standard_normal(y.shape)
+    weights = rng.standard_normal(y.shape)
     y_theirs = theirs(x_theirs)
     np.testing.assert_allclose(y.numpy(), y_theirs.detach().numpy(), rtol=1e-12, atol=1e-14)
     y.backward(weights)

@@ -107,14 +107,13 @@ def session(how: Translation, direction: str, count: int, hidden: int, given: tu
     if how.op != "LSTM":
         names = names[:6]
     node = onnx.helper.make_node(how.op, names, outputs, hidden_size=hidden, direction=direction, **attributes)
-    ranks = {"B": 2, "P": 2, "sequence_lens": 1}
+    ranks = {"B": 2, "P": 2, "sequence_lens": 1, "Y": 4}
     kinds = {"sequence_lens": onnx.TensorProto.INT32}
 
     def value(name: str) -> Any:
         return onnx.helper.make_tensor_value_info(name, kinds.get(name, onnx.TensorProto.FLOAT), [None] * ranks.get(name, 3))
 
-    graph = onnx.helper.make_graph([node], "cell", [value(name) for name in given],
-                                   [onnx.helper.make_tensor_value_info(o, onnx.TensorProto.FLOAT, None) for o in outputs])
+    graph = onnx.helper.make_graph([node], "cell", [value(name) for name in given], [value(name) for name in outputs])
     model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)], ir_version=9)
     onnx.checker.check_model(model)
     options = onnxruntime.SessionOptions()

@@ -12,7 +12,7 @@ import numpy as np
 from .counts import note
 
 
-class ndarray:  # noqa: N801 -- CuPy's name
+class ndarray:
     """As strict as cupy.ndarray, or stricter: no conversion that is not asked for, no mixing with NumPy's arrays."""
 
     __slots__ = ("_numbers",)
@@ -102,15 +102,20 @@ class ndarray:  # noqa: N801 -- CuPy's name
 
 
 def launch(name: str, function: Callable[..., Any], args: tuple, kwargs: dict[str, Any] | None = None) -> Any:
-    """Compute with the numbers of `args`. A result that shares memory with an argument is a view and costs nothing."""
+    """Compute with the numbers of `args`. A new array over the memory of an argument is a view and costs nothing."""
     given = [to_host(a) for a in args]
     named = {key: to_host(value) for key, value in (kwargs or {}).items()}
     with np.errstate(all="ignore"):                                         # a GPU raises no floating-point warnings
         result = function(*given, **named)
-    arrays = [a for a in given if isinstance(a, np.ndarray)]
-    if not (isinstance(result, np.ndarray) and result.size and any(np.may_share_memory(result, a) for a in arrays)):
+    if not _is_view(result, [a for a in given if isinstance(a, np.ndarray)]):
         note("operations", name)
     return kwargs["out"] if kwargs and kwargs.get("out") is not None else to_device(result)
+
+
+def _is_view(result: Any, arrays: list[np.ndarray]) -> bool:
+    if not isinstance(result, np.ndarray) or any(result is a for a in arrays):      # computed in place
+        return False
+    return any(result.base is (a if a.base is None else a.base) for a in arrays)
 
 
 def to_host(value: Any) -> Any:
@@ -139,7 +144,7 @@ def host_index(index: Any) -> Any:
         return tuple(host_index(i) for i in index)
     if isinstance(index, (np.ndarray, list)):
         note("to_device")
-    if getattr(index, "dtype", None) == bool:
+    if isinstance(index, (np.ndarray, ndarray)) and index.dtype.kind == "b":
         note("synchronisations")
     return index._numbers if isinstance(index, ndarray) else index
 

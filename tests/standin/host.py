@@ -67,7 +67,7 @@ def prepare(kernel: Any, args: Any) -> Prepared:
     shape = np.broadcast_shapes(*(a.shape for a, loops in zip([*args[:kernel.nin], *given], looped) if loops))
     outputs = given or [np.empty(shape, t) for t in outs]
     if any(a.shape != shape for a, p in zip(outputs, kernel.out_params) if not p.raw):
-        raise ValueError(f"{kernel.name}: outputs of shapes {[a.shape for a in outputs]} for arguments that broadcast to {shape}")
+        raise ValueError(f"{kernel.name}: outputs {[a.shape for a in outputs]} for arguments that broadcast to {shape}")
     values = [np.broadcast_to(a, shape) if loops else a for a, loops in zip([*args[:kernel.nin], *outputs], looped)]
     if kernel.reduce_dims and all(a.flags.c_contiguous for a, loops in zip(values, looped) if loops):
         values = [a.reshape(-1) if loops else a for a, loops in zip(values, looped)]
@@ -103,8 +103,8 @@ def _source(name: str, p: Prepared) -> str:
 @cache
 def _library(source: str, contract: str) -> ctypes.CDLL:
     """The compiled source, from a folder that outlives the tests or from g++."""
-    command = ["g++", "-std=c++17", "-O1", "-w", "-fPIC", "-shared", f"-ffp-contract={contract}"]
-    command += ["-march=native"] if contract == "fast" else []      # without FMA in the CPU's set nothing is fused
+    command = ["g++", "-std=c++17", "-w", "-fPIC", "-shared", f"-ffp-contract={contract}"]
+    command += ["-O2", "-march=native"] if contract == "fast" else ["-O1"]      # g++ fuses from -O2 on, where the CPU can
     text = " ".join(command) + _cpu() * (contract == "fast") + (_HERE / "shim.h").read_text() + source
     built = _folder() / (hashlib.sha256(text.encode()).hexdigest()[:32] + ".so")
     if not built.exists():
