@@ -309,6 +309,7 @@ def _widen_integers(arrays: list[Any]) -> list[Any]:
 
 def _explained(op: Op, arrays: list[Any], attributes: dict[str, Any], error: Exception) -> Exception:
     """The array library's error in our words: the operation, the shapes and the rule."""
+    kind = IndexError if isinstance(error, IndexError) else ShapeError
     if not isinstance(error, ShapeError):
         with contextlib.suppress(Exception):            # the rule names what does not fit, where it can
             try:
@@ -316,7 +317,7 @@ def _explained(op: Op, arrays: list[Any], attributes: dict[str, Any], error: Exc
             except ShapeError as rule:
                 error = rule
     where = "" if isinstance(error, ShapeError) else f" of {', '.join(show(getattr(a, 'shape', ())) for a in arrays)}"
-    return (IndexError if isinstance(error, IndexError) else ShapeError)(f"{op.name}{where}: {error}")
+    return kind(f"{op.name}{where}: {error}")
 
 
 def _read_only(array: Any) -> Any:

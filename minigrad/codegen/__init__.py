@@ -1,7 +1,7 @@
 """Print a region as source code: Python over arrays, C, and CUDA. One body, three dialects."""
 
 from .dialects import CUDA, PYTHON, C, Dialect
-from .kernels import c_function, cuda_kernel, python_function
+from .kernels import c_function, cuda_kernel, python_function, python_names
 from .printer import body
 
-__all__ = ["CUDA", "PYTHON", "C", "Dialect", "body", "c_function", "cuda_kernel", "python_function"]
+__all__ = ["CUDA", "PYTHON", "C", "Dialect", "body", "c_function", "cuda_kernel", "python_function", "python_names"]

@@ -3,69 +3,115 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection, Iterator
+from itertools import count
+from typing import NamedTuple
 
 from ..graph import Region
+from ..ops import Op, elementwise
 from ..symbol import Symbol
 from .dialects import Dialect
 
-_PRECEDENCE = {"?": 0, "||": 1, "&&": 2, "==": 3, "!=": 3, "<": 4, ">": 4, "<=": 4, ">=": 4, "+": 5, "-": 5, "*": 6, "/": 6}
-_UNARY, _ATOM = 7, 8
+_WHERE, _OR, _AND, _COMPARISON, _SUM, _PRODUCT, _UNARY, _ATOM = range(8)
+_PRECEDENCE = {"?": _WHERE, "||": _OR, "&&": _AND, "+": _SUM, "-": _SUM, "*": _PRODUCT, "/": _PRODUCT}
+_LOGIC = {elementwise.logical_and, elementwise.logical_or, elementwise.logical_not}
+_COMPARISONS = {elementwise.greater, elementwise.greater_equal, elementwise.less, elementwise.less_equal, elementwise.equal,
+                elementwise.not_equal}
+
+
+class Text(NamedTuple):
+    """An expression, how tightly its operator binds, and whether it is a truth value, not yet a number."""
+
+    text: str
+    precedence: int = _ATOM
+    truth: bool = False
 
 
 def names_of(region: Region, dialect: Dialect) -> dict[int, str]:
-    """An identifier for every input, every output, every named node and every node that is used more than once."""
+    """An identifier for every input, every output, every named node and every node that is used more than once.
+
+    The user's names are given first, so that a temporary evades a gate that is called t0, never the other way round.
+    """
     uses: dict[int, int] = {}
     for node in region.nodes:
         for a in node.inputs:
             uses[id(a)] = uses.get(id(a), 0) + 1
     outputs = {id(y) for y in region.outputs}
-    named = [x for x in region.nodes if x.name or uses.get(id(x), 0) > 1 or id(x) in outputs]
+    kept = [*region.inputs, *(x for x in region.nodes if x.name or uses.get(id(x), 0) > 1 or id(x) in outputs)]
     names: dict[int, str] = {}
-    taken: set[str] = set()
-    for k, node in enumerate([*region.inputs, *named]):
-        name = dialect.identifier(node.name or f"t{k}")
-        while name in taken:
-            name += "_"
-        taken.add(name)
-        names[id(node)] = name
-    return names
+    for node in kept:
+        if node.name:
+            names[id(node)] = unused(dialect.identifier(node.name), names.values())
+    temporary = _temporaries([*names.values()])
+    return names | {id(node): next(temporary) for node in kept if not node.name}
+
+
+def unused(name: str, taken: Collection[str]) -> str:
+    """The name, with as many trailing underscores as make it differ from those taken."""
+    while name in taken:
+        name += "_"
+    return name
+
+
+def _temporaries(taken: Collection[str]) -> Iterator[str]:
+    return (name for k in count() if (name := f"t{k}") not in taken)
 
 
 def body(region: Region, dialect: Dialect, dtype: str = "float32") -> list[str]:
-    """The statements that compute the region's nodes from its inputs, in the user's names."""
+    """The statements that compute the region's nodes from its inputs, in the user's names. What has a name is a number:
+    a truth value that gets one becomes 0 or 1."""
     names = names_of(region, dialect)
-    text = {id(x): (names[id(x)], _ATOM) for x in region.inputs}
+    texts = {id(x): Text(names[id(x)]) for x in region.inputs}
     statements = []
     for node in region.nodes:
-        expression, precedence = _expression(node, text, dialect, dtype)
+        expression = _expression(node, texts, dialect, dtype)
         if id(node) in names:
-            statements.append(f"{dialect.declare}{names[id(node)]} = {expression}{dialect.end}")
-            expression, precedence = names[id(node)], _ATOM
-        text[id(node)] = expression, precedence
+            value = expression.text if dialect.declare else _number(expression, dialect).text
+            statements.append(f"{dialect.declare}{names[id(node)]} = {value}{dialect.end}")
+            expression = Text(names[id(node)])
+        texts[id(node)] = expression
     return statements
 
 
-def _expression(node: Symbol, text: dict[int, tuple[str, int]], dialect: Dialect, dtype: str) -> tuple[str, int]:
-    assert node.op is not None
-    template = dialect.template(node.op, dtype)
+def _expression(node: Symbol, texts: dict[int, Text], dialect: Dialect, dtype: str) -> Text:
+    op = node.op
+    assert op is not None
+    given = [texts[id(a)] if isinstance(a, Symbol) else _literal(a, dialect, dtype) for a in node.inputs]
+    given = [a if _takes_truth(op, k) else _number(a, dialect) for k, a in enumerate(given)]
+    template = dialect.template(op, dtype)
+    if template == "{0}":
+        return given[0]
     own = precedence_of(template)
-    given = []
-    for k, a in enumerate(node.inputs):
-        expression, precedence = text[id(a)] if isinstance(a, Symbol) else _literal(a, dialect, dtype)
-        # on the right of an operator, equal precedence needs brackets too: a - (b - c), and rounding of a + (b + c)
-        bracket = precedence < own or (precedence == own and own < _ATOM and k > 0)
-        given.append(f"({expression})" if bracket and own < _ATOM else expression)
-    return template.format(*given), own
+    return Text(template.format(*(f"({a.text})" if _needs_brackets(a.precedence, own, k) else a.text
+                                  for k, a in enumerate(given))), own, op in _LOGIC | _COMPARISONS)
 
 
-def _literal(value: float, dialect: Dialect, dtype: str) -> tuple[str, int]:
+def _takes_truth(op: Op, k: int) -> bool:
+    return op in _LOGIC or op in _COMPARISONS or (op is elementwise.where and k == 0)
+
+
+def _number(expression: Text, dialect: Dialect) -> Text:
+    """As arithmetic needs it: C divides and adds truth values as integers, NumPy not at all or in float64."""
+    return Text(dialect.number.format(expression.text)) if expression.truth else expression
+
+
+def _needs_brackets(inner: int, own: int, k: int) -> bool:
+    """Is argument k, whose operator binds like `inner`, put in brackets under an operator that binds like `own`?"""
+    if own == _ATOM:
+        return False                                    # the arguments of a call have its brackets
+    if inner == own:                                    # a - b - c needs none; a - (b - c), -(-a), (a < b) < c do
+        return k > 0 or own in (_WHERE, _COMPARISON, _UNARY)
+    return inner < own
+
+
+def _literal(value: float, dialect: Dialect, dtype: str) -> Text:
     text = dialect.literal(value, dtype)
-    return text, _UNARY if text.startswith("-") else _ATOM
+    return Text(text, _UNARY if text.startswith("-") else _ATOM)
 
 
 def precedence_of(template: str) -> int:
-    """How tightly the operator of a template binds."""
+    """How tightly the operator of a template binds. All comparisons alike: Python knows no order among them."""
     if template in ("-{0}", "!{0}"):
         return _UNARY
-    infix = re.fullmatch(r"\{0\} (\S+) \{1\}.*", template)
-    return _PRECEDENCE[infix[1]] if infix else _ATOM
+    infix = re.match(r"\{0\} (\S+) \{1\}", template)
+    return _PRECEDENCE.get(infix[1], _COMPARISON) if infix else _ATOM

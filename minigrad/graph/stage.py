@@ -6,6 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..autograd import operands
+from ..ops.shapes import Shape
 from ..symbol import Symbol
 from .trace import Graph
 
@@ -30,24 +31,21 @@ class Stage:
 
 def stages(graph: Graph, name: str = "region") -> list[Stage]:
     """As few stages as the graph's chain of calls allows. A region holds the elementwise nodes of one stage and shape."""
-    level: dict[int, int] = {}
-    for node in graph.nodes:
-        before = max((level[id(a)] for a in operands(node)), default=0)
-        level[id(node)] = before + (node.op is not None and not node.op.elementwise)
     users: dict[int, list[Symbol]] = {}
     for node in graph.nodes:
         for a in operands(node):
             users.setdefault(id(a), []).append(node)
+    level = _levels(graph, users)
     results = {id(y) for y in graph.outputs.values()}
     out = []
     for k in range(max(level.values(), default=0) + 1):
         here = [node for node in graph.nodes if node.op is not None and level[id(node)] == k]
-        groups: dict[tuple, list[Symbol]] = {}
+        groups: dict[Shape, list[Symbol]] = {}
         for node in here:
             if node.op.elementwise:  # type: ignore[union-attr]
                 groups.setdefault(node.shape, []).append(node)
         regions = []
-        for i, nodes in enumerate(groups.values()):
+        for i, nodes in enumerate(sorted(groups.values(), key=_extent)):
             inside = {id(node) for node in nodes}
             reads = {id(a): a for node in nodes for a in operands(node) if id(a) not in inside}
             writes = [node for node in nodes if id(node) in results
@@ -57,3 +55,22 @@ def stages(graph: Graph, name: str = "region") -> list[Stage]:
         if here:
             out.append(Stage(calls, regions))
     return out
+
+
+def _levels(graph: Graph, users: dict[int, list[Symbol]]) -> dict[int, int]:
+    """The stage of every node: calls as early as their inputs allow, elementwise nodes as late as their first user, which
+    then finds them in its own kernel and not in memory."""
+    level: dict[int, int] = {}
+    for node in graph.nodes:
+        before = max((level[id(a)] for a in operands(node)), default=0)
+        level[id(node)] = before + (node.op is not None and not node.op.elementwise)
+    for node in reversed(graph.nodes):
+        if node.op is not None and node.op.elementwise and id(node) in users:
+            level[id(node)] = min(level[id(user)] - (not user.op.elementwise) for user in users[id(node)])  # type: ignore[union-attr]
+    return level
+
+
+def _extent(nodes: list[Symbol]) -> tuple[int, int]:
+    """Grows whenever a region reads another of its stage, as broadcasting only ever spreads: an order for regions."""
+    shape = nodes[0].shape
+    return sum(d != 1 for d in shape), len(shape)

@@ -87,7 +87,7 @@ class Graph:
             node.name = entry["name"]
             nodes.append(node)
         return cls({name: nodes[i] for name, i in data["inputs"].items()},
-                   {name: nodes[i] for name, i in data["outputs"].items()})
+                   {name: nodes[i] for name, i in data["outputs"].items()}, nodes)
 
 
 def trace(f: Callable[..., Any], **shapes: Shape) -> Graph:

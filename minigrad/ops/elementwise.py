@@ -60,7 +60,7 @@ sin = row("sin", lambda xp, x: xp.sin(x), same, COSTLY, lambda g, y, x: g * x.co
 cos = row("cos", lambda xp, x: xp.cos(x), same, COSTLY, lambda g, y, x: -g * x.sin(), c="cos({0})")
 tanh = row("tanh", lambda xp, x: xp.tanh(x), same, COSTLY, lambda g, y, x: g * (1 - y * y), c="tanh({0})")
 sigmoid = row("sigmoid", _sigmoid, same, COSTLY, lambda g, y, x: g * (y * (1 - y)), c="sigmoid({0})")
-softplus = row("softplus", lambda xp, x: xp.logaddexp(x, xp.zeros_like(x)), same, COSTLY,
+softplus = row("softplus", lambda xp, x: xp.maximum(x, 0) + xp.log1p(xp.exp(-xp.abs(x))), same, COSTLY,
                lambda g, y, x: g * x.sigmoid(), c="softplus({0})")
 relu = row("relu", lambda xp, x: xp.maximum(x, 0), same, CHEAP, lambda g, y, x: g * (y > 0), c="relu({0})")
 

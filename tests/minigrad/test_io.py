@@ -86,7 +86,8 @@ def test_a_truncated_file(path, kept):
     mg.save(path, STATE)
     content = path.read_bytes()
     path.write_bytes(content[:int(len(content) * kept) if isinstance(kept, float) else kept])
-    with pytest.raises(ValueError, match=r"model\.safetensors is not a whole safetensors file \(.*\); was its writing cut off\?"):
+    with pytest.raises(ValueError, match=r"model\.safetensors is not a whole safetensors file \(.*\); was its "
+                                         r"writing cut off\?"):
         mg.load(path)
 
 

@@ -21,7 +21,7 @@ LOSSES = {
 }
 
 
-# -- cross entropy --------------------------------------------------------------------------------------------------------------
+# -- cross entropy -------------------------------------------------------------------------------------------------------------
 def losses_by_definition(logits, targets):
     """0 for a target that is left out."""
     p = np.exp(logits) / np.exp(logits).sum(-1, keepdims=True)
@@ -95,7 +95,7 @@ def test_cross_entropy_refuses(loss):
         f(x, TARGETS, reduction="average")
 
 
-# -- the other losses -----------------------------------------------------------------------------------------------------------
+# -- the other losses ----------------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("name", LOSSES)
 def test_gradients_are_central_differences(name):
     f, target, _ = LOSSES[name]

@@ -152,7 +152,7 @@ def test_sequential():
     np.testing.assert_array_equal(model(x).numpy(), second(first(x)).numpy())
 
 
-# -- PyTorch --------------------------------------------------------------------------------------------------------------------
+# -- PyTorch -------------------------------------------------------------------------------------------------------------------
 def torch_pairs(rng):
     torch = pytest.importorskip("torch")
     nn, double = torch.nn, {"dtype": torch.float64}

@@ -98,7 +98,8 @@ def test_load_state_dict_refuses_what_is_unknown():
 
 def test_load_state_dict_refuses_wrong_shapes_and_names_them_all():
     state = {**ones_like(Model()), "layers.0.b": np.ones(3), "a": np.ones((5, 1))}
-    refused(Model(), state, ValueError, r"Model: layers\.0\.b is \(3,\) and should be \(2,\); a is \(5, 1\) and should be \(5,\)")
+    refused(Model(), state, ValueError, r"Model: layers\.0\.b is \(3,\) and should be \(2,\); a is \(5, 1\) and "
+                                       r"should be \(5,\)")
 
 
 def test_train_and_eval_reach_every_module():

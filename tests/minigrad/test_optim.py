@@ -67,7 +67,7 @@ def test_a_refused_state_changes_nothing():
             ("square.2", mg.zeros(4), KeyError, r"Adam: the state and this optimiser differ in square\.2; was it saved from")]:
         with pytest.raises(kind, match=text):
             optimizer.load_state_dict({**{k: v * 0 for k, v in good.items()}, key: value})
-    with pytest.raises(KeyError, match="SGD: .* differ in mean.0, mean.1, square.0, square.1, velocity.0, velocity.1"):
+    with pytest.raises(KeyError, match=r"SGD: .* differ in mean\.0, mean\.1, square\.0, square\.1, velocity\.0, velocity\.1"):
         begin("sgd")[1].load_state_dict(good)
     for name, value in optimizer.state_dict().items():
         np.testing.assert_array_equal(np.asarray(value), np.asarray(good[name]))
@@ -118,7 +118,7 @@ def test_a_step_before_backward_is_refused():
     loss = (p * p).sum()
     p.grad = mg.ones(2, dtype=np.float64)
     optim.SGD([p], lr=0.1).step()
-    with pytest.raises(RuntimeError, match="multiply: an argument of shape .* was assigned new values"):
+    with pytest.raises(RuntimeError, match=r"multiply: an argument of shape .* was assigned new values"):
         loss.backward()
 
 
@@ -130,7 +130,7 @@ def test_refused_arguments():
             optim.SGD([mg.Parameter(np.ones(1))], lr=lr)
 
 
-# -- clipping -------------------------------------------------------------------------------------------------------------------
+# -- clipping ------------------------------------------------------------------------------------------------------------------
 def graded(*gradients):
     parameters = [mg.Parameter(np.zeros(np.shape(g))) for g in gradients]
     for p, g in zip(parameters, gradients):
@@ -178,7 +178,7 @@ def test_clip_grad_value():
     np.testing.assert_array_equal(parameters[0].grad.numpy(), [-0.5, 0.2, 0.5])
 
 
-# -- schedules ------------------------------------------------------------------------------------------------------------------
+# -- schedules -----------------------------------------------------------------------------------------------------------------
 def test_schedules():
     assert [optim.constant(0.1)(k) for k in (0, 9)] == [0.1, 0.1]
     assert [optim.step_decay(8.0, every=3, factor=0.5)(k) for k in range(7)] == [8, 8, 8, 4, 4, 4, 2]

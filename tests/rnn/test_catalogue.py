@@ -22,7 +22,7 @@ def test_the_articles_cells_come_first():
 
 def test_find_by_name():
     assert catalogue.find("ResetAfterGRU") is rnn.ResetAfterGRU
-    with pytest.raises(LookupError, match="no cell 'lstm'; did you mean LSTM?"):
+    with pytest.raises(LookupError, match=r"no cell 'lstm'; did you mean LSTM\?"):
         catalogue.find("lstm")
     with pytest.raises(LookupError, match=r"no cell 'Nope'; there are RNN, .* file.py:ClassName"):
         catalogue.find("Nope")

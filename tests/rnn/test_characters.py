@@ -48,6 +48,6 @@ def test_writing_is_reproducible_and_leaves_the_mode_alone():
     m = model()
     assert m.write("a", 50, seed=1) == m.write("a", 50, seed=1) != m.write("a", 50, seed=2)
     assert m.training
-    assert len(set(m.write("a", 20, temperature=0, seed=s) for s in range(3))) == 1
+    assert len({m.write("a", 20, temperature=0, seed=s) for s in range(3)}) == 1
     with pytest.raises(ValueError, match="a prompt needs at least one character"):
         m.write("", 3)

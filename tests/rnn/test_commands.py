@@ -60,7 +60,8 @@ def test_resume_goes_on_to_more_steps(tmp_path, text, capsys):
 
 
 def test_settings_reach_the_cell(tmp_path, text, capsys):
-    assert run(capsys, "train", "--cell", "ProjectedLSTM", "--set", "proj=3", "--text", text, "--out", tmp_path, *SMALL)[0] == 0
+    of_cell = ["--cell", "ProjectedLSTM", "--set", "proj=3"]
+    assert run(capsys, "train", *of_cell, "--text", text, "--out", tmp_path, *SMALL)[0] == 0
 
 
 @pytest.mark.parametrize("arguments, said", [
