@@ -20,13 +20,18 @@ grad_enabled = _recording.get
 
 
 @contextlib.contextmanager
-def no_grad() -> Iterator[None]:
-    """Operations inside are not recorded: their results do not require gradients. Also a decorator."""
-    token = _recording.set(False)
+def recording(on: bool) -> Iterator[None]:
+    """Operations inside are recorded, or not."""
+    token = _recording.set(on)
     try:
         yield
     finally:
         _recording.reset(token)
+
+
+def no_grad() -> contextlib.AbstractContextManager[None]:
+    """Operations inside are not recorded: their results do not require gradients. Also a decorator."""
+    return recording(False)
 
 
 def postorder(roots: Sequence[Any], inputs: Callable[[Any], Sequence[Any]]) -> list[Any]:

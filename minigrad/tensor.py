@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import operator
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from . import backends
-from .autograd import differentiate, grad_enabled, no_grad
+from .autograd import differentiate, grad_enabled, no_grad, operands, postorder, recording
 from .ops import Op, Operators, ShapeError, layout
 from .ops.operators import set_default
 from .ops.shapes import show
@@ -89,12 +90,16 @@ class Tensor(Operators):
 
     def __float__(self) -> float: return float(self.item())
     def __int__(self) -> int: return int(self.item())
-    def __index__(self) -> int: return self.item().__index__()
+    def __index__(self) -> int: return operator.index(self.item())
 
     def __bool__(self) -> bool:
         if self.size != 1:
             raise ValueError(f"a tensor of shape {self.shape} has no single truth value; use where, or .numpy().any()")
         return bool(self.item())
+
+    def __format__(self, spec: str) -> str:
+        """f"{loss:.3f}": of the only number."""
+        return format(self.item(), spec) if spec else str(self)
 
     def __len__(self) -> int:
         if not self.shape:
@@ -171,7 +176,11 @@ class Tensor(Operators):
                 tracked = tracked or a.requires_grad
             else:
                 arrays.append(a)
-        first = own[0] if own else backends.get("cpu").asarray(0.0, np.float32)
+        if not own:                                           # numbers alone
+            if not args:
+                raise ShapeError(f"{op.name} takes at least one argument")
+            return cls._apply(op, tuple(map(tensor, args)), attributes)
+        first = own[0]
         backend = backends.of(first)
         if any(type(a) is not type(first) or a.dtype != first.dtype for a in own[1:]):
             if any(type(a) is not type(first) for a in own):
@@ -262,12 +271,15 @@ def grad(f: Callable[..., Tensor], argnums: int | tuple[int, ...] = 0) -> Callab
     def gradient(*args: Any, **kwargs: Any) -> Any:
         numbers = (argnums,) if isinstance(argnums, int) else argnums
         given = [a if isinstance(a, Tensor) else tensor(a) for a in args]
-        nested = any(a.requires_grad for a in given)
-        for n in numbers:
-            given[n] = given[n] if given[n].requires_grad else Tensor(given[n]._array, requires_grad=True)
-        y = f(*given, **kwargs)
+        with recording(True):
+            for n in numbers:                   # nodes of our own, as an argument may stand at two positions
+                a = given[n]
+                given[n] = a.broadcast_to(a.shape) if a.requires_grad else Tensor(a._array, requires_grad=True)
+            y = f(*given, **kwargs)
         chosen = [given[n] for n in numbers]
-        with contextlib.nullcontext() if nested else no_grad():
+        own = {id(x) for x in chosen}           # the gradient is recorded if y depends on other leaves, too
+        nested = any(x.op is None and x.requires_grad and id(x) not in own for x in postorder([y], operands))
+        with recording(nested and grad_enabled()):
             found = [g if g is not None else x * 0 for x, g in differentiate([y], [_seed(y, None)], chosen)]
         return found[0] if isinstance(argnums, int) else tuple(found)
     return gradient

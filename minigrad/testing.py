@@ -21,7 +21,7 @@ def gradcheck(f: Callable[..., Any], inputs: Sequence[Any], order: int = 1, eps:
     """Compare the gradients of `f` by every element of every float input with central differences.
 
     f:       a function of tensors that returns a tensor or several.
-    inputs:  its arguments: float64 tensors or arrays; integers are passed on as they are.
+    inputs:  its arguments: float64 tensors or arrays, on one device; integers are passed on as they are.
     order:   2 checks the gradients' own gradients too.
 
     Raises GradcheckError with the input, the index and both values at the worst element, and TypeError for floats
@@ -32,7 +32,7 @@ def gradcheck(f: Callable[..., Any], inputs: Sequence[Any], order: int = 1, eps:
     for name, a in zip(names, arrays):
         if a.dtype.kind == "f" and a.dtype != np.float64:
             raise TypeError(f"gradcheck needs float64: input {name} is {a.dtype}; convert with .astype('float64')")
-    device = next((x.device for x in inputs if isinstance(x, Tensor)), "cpu")
+    device = next((x.device for x in inputs if isinstance(x, Tensor)), None)
     floats = [k for k, a in enumerate(arrays) if a.dtype.kind == "f"]
     rng = np.random.default_rng(seed)
     weights: list[np.ndarray] = []
@@ -67,6 +67,8 @@ def gradcheck(f: Callable[..., Any], inputs: Sequence[Any], order: int = 1, eps:
                 moved[k][index] += step
                 ends.append(value(*at(moved)).item())
             numeric[index] = (ends[0] - ends[1]) / (2 * eps)
+        if g.shape != numeric.shape:
+            raise GradcheckError(f"gradient by input {names[k]} has shape {g.shape}, not {numeric.shape}")
         excess = np.abs(g - numeric) - (atol + rtol * np.abs(numeric))
         if g.size and not np.max(excess) <= 0:
             worst = np.unravel_index(np.argmax(np.where(np.isnan(excess), np.inf, excess)), g.shape)

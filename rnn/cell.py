@@ -12,7 +12,7 @@ import minigrad as mg
 from minigrad.nn import Module, Parameter, init
 from minigrad.tensor import Tensor
 
-from .checks import check_extras, check_float, check_keywords
+from .checks import check_extras, check_float, check_keywords, check_state
 from .language.build import build
 from .language.cell_type import CellType
 from .language.show import equations
@@ -56,20 +56,28 @@ class Cell(Module, metaclass=CellType):
         return cell
 
     def _begin(self, structure: CellGraph, dtype: Any, how: Any) -> None:
+        if np.dtype(dtype).kind != "f":
+            raise TypeError(f"{structure.name}: dtype is one of floating-point numbers, 'float32' or 'float64', not {dtype!r}")
         self.structure = structure
+        self._dtype = np.dtype(dtype)
         self.State: Any = namedtuple(f"{structure.name}State", list(structure.states))  # type: ignore[misc]
-        self.weights = {name: Parameter(np.asarray(self._initial(name, shape, how), dtype).reshape(shape))
+        self.weights = {name: Parameter(np.asarray(self._initial(name, shape, how), dtype))
                         for name, shape in structure.parameters.items()}
 
     def _initial(self, name: str, shape: tuple[int, ...], how: Any) -> Any:
         if callable(how):
-            return how(name, shape)
+            values = how(name, shape)
+            if np.shape(values) != shape:
+                raise mg.ShapeError(f"{self.structure.name}: init made {np.shape(values)} for {name}, which is {shape}")
+            return values
         if how == "torch":
             return init.uniform(shape, 1 / np.sqrt(max(self.structure.states.values(), default=shape[0])))
         if how != "default":
             raise ValueError(f"init is 'default', 'torch' or a function of (name, shape), not {how!r}")
-        if name in self.initial or len(shape) != 2:
-            return np.full(shape, self.initial.get(name, 0.0))
+        definition = type(self).__cell__.definition
+        initial = {**definition.initial, **self.initial} if definition else {}
+        if name in initial or len(shape) != 2:
+            return np.full(shape, initial.get(name, 0.0))
         return init.orthogonal(shape) if name.partition(".")[2] in self.structure.states else init.glorot_uniform(shape)
 
     def _children(self) -> Any:
@@ -77,7 +85,7 @@ class Cell(Module, metaclass=CellType):
 
     @property
     def dtype(self) -> np.dtype:
-        return next(iter(self.weights.values())).dtype if self.weights else np.dtype(np.float32)
+        return next(iter(self.weights.values())).dtype if self.weights else self._dtype
 
     @property
     def device(self) -> str:
@@ -101,17 +109,7 @@ class Cell(Module, metaclass=CellType):
         s = self.structure
         if state is None:
             return self.State(*(mg.zeros(rows, size, dtype=self.dtype, device=self.device) for size in s.states.values()))
-        if len(s.states) == 1 and isinstance(state, Tensor):
-            state = (state,)
-        if not isinstance(state, (tuple, list)) or len(state) != len(s.states):
-            raise TypeError(f"{s.name}: a state is ({', '.join(s.states)}), each (rows, size), not {type(state).__name__}"
-                            + (f" of {len(state)}" if isinstance(state, (tuple, list)) else ""))
-        for name, value in zip(s.states, state):
-            if not isinstance(value, Tensor) or value.shape != (rows, s.states[name]):
-                raise mg.ShapeError(f"{s.name}: state {name} must be a tensor ({rows}, {s.states[name]}), not "
-                                    f"{getattr(value, 'shape', type(value).__name__)}")
-            check_float(s, f"state {name}", value, self.dtype)
-        return self.State(*state)
+        return self.State(*check_state(self, state, (rows,), "(rows, size)"))
 
     def begin_sequence(self, extras: dict[str, Tensor], rows: int, steps: int, key: int | None = None,
                        order: Any = None) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 import minigrad as mg
+from minigrad.ops.shapes import show
 from minigrad.tensor import Tensor
 
 from .language.build import size_names
@@ -26,6 +27,8 @@ def check_keywords(definition: Definition, given: dict[str, Any]) -> tuple[dict[
     sizes: dict[str, int] = {}
     for keyword, value in given.items():
         if keyword in settings:
+            if not isinstance(value, (int, float)):
+                raise TypeError(f"{definition.name}: the setting {keyword} is a number, not {value!r}")
             settings[keyword] = value
             continue
         name = keyword.removesuffix("_size")
@@ -55,6 +58,23 @@ def check_float(s: CellGraph, what: str, value: Tensor, dtype: np.dtype) -> None
                         f".astype({dtype.name!r}), or the layer with .to(dtype={value.dtype.name!r})")
 
 
+def check_state(cell: Cell, state: Any, leading: tuple[int, ...], axes: str) -> list[Tensor]:
+    """The parts of a state, each `leading` and its size, which an error calls `axes`. The only part may stand alone."""
+    s = cell.structure
+    parts = [state] if len(s.states) == 1 and isinstance(state, (Tensor, np.ndarray)) else state
+    if not isinstance(parts, (tuple, list)) or len(parts) != len(s.states):
+        count = f" of {len(parts)}" if isinstance(parts, (tuple, list)) else ""
+        raise TypeError(f"{s.name}: a state is ({', '.join(s.states)}), each {axes}, not {type(state).__name__}{count}")
+    out = []
+    for (name, size), part in zip(s.states.items(), parts):
+        if not isinstance(part, (Tensor, np.ndarray)) or part.shape != (*leading, size):
+            found = part.shape if isinstance(part, (Tensor, np.ndarray)) else type(part).__name__
+            raise mg.ShapeError(f"{s.name}: state {name} must be {axes} = {(*leading, size)}, not {found}")
+        out.append(part if isinstance(part, Tensor) else mg.tensor(part, device=cell.device))
+        check_float(s, f"state {name}", out[-1], cell.dtype)
+    return out
+
+
 def check_extras(cell: Cell, given: Mapping[str, Any], rows: int, steps: int | None) -> dict[str, Tensor]:
     """What a call gave by name, as tensors of the shapes that the cell declares. `steps` is None for a single step.
 
@@ -65,30 +85,51 @@ def check_extras(cell: Cell, given: Mapping[str, Any], rows: int, steps: int | N
     out: dict[str, Tensor] = {}
     for name, (size, per) in s.extras.items():
         if per == "slots":
-            memory = out[name.removesuffix("_mask")]
-            lengths = given.pop(f"{name.removesuffix('_mask')}_lengths", None)
-            if lengths is not None:
-                given[name] = np.arange(memory.shape[1])[None, :] < np.asarray(lengths)[:, None]
-            value = given.pop(name, None)
-            value = mg.tensor(np.ones((rows, memory.shape[1]), bool) if value is None else value, device=cell.device)
-            wanted: tuple = (rows, memory.shape[1])
-        else:
-            if name not in given:
-                raise TypeError(f"{s.name} needs {name}, by keyword: {name}= a tensor "
-                                f"{_extra_shape(size, per, rows, steps)}")
-            value = given.pop(name)
-            value = value if isinstance(value, Tensor) else mg.tensor(np.asarray(value, cell.dtype), device=cell.device)
-            if per == "step" and steps is None:
-                value = value.expand_dims(0)
-            wanted = _extra_shape(size, per, rows, 1 if steps is None else steps)
-            check_float(s, name, value, cell.dtype)
+            memory = name.removesuffix("_mask")
+            mask, lengths = given.pop(name, None), given.pop(f"{memory}_lengths", None)
+            out[name] = _memory_mask(cell, memory, mask, lengths, out[memory].shape[:2])
+            continue
+        wanted = _extra_shape(size, per, rows, steps)
+        if name not in given:
+            raise TypeError(f"{s.name} needs {name}, by keyword: {name}= a tensor {show(wanted)}")
+        value = given.pop(name)
+        value = value if isinstance(value, Tensor) else mg.tensor(value, device=cell.device).astype(cell.dtype)
+        check_float(s, name, value, cell.dtype)
         if len(value.shape) != len(wanted) or any(w not in (v, "slots") for v, w in zip(value.shape, wanted)):
-            raise mg.ShapeError(f"{s.name}: {name} must be {wanted}, not {value.shape}")
-        out[name] = value
+            raise mg.ShapeError(f"{s.name}: {name} must be {show(wanted)}, not {value.shape}")
+        out[name] = value.expand_dims(0) if per == "step" and steps is None else value
     if given:
         raise TypeError(f"{s.name} takes no {', '.join(given)}; by keyword it takes "
                         f"{', '.join(k for k, (_, per) in s.extras.items() if per != 'slots') or 'nothing'}")
     return out
+
+
+def check_lengths(what: str, lengths: Any, rows: int, most: int, of: str) -> np.ndarray:
+    """A whole number for each row, from 0 to the number `most` of what is counted."""
+    try:
+        array = lengths.numpy() if isinstance(lengths, Tensor) else np.asarray(lengths)
+    except ValueError:
+        raise TypeError(f"{what} must be {rows} whole numbers, one a row, not {lengths!r}") from None
+    array = array if array.size else array.astype(np.int64)             # NumPy makes floats of an empty list
+    if array.shape != (rows,) or array.dtype.kind not in "iu":
+        raise mg.ShapeError(f"{what} must be {rows} whole numbers, one a row, not {array.shape} of {array.dtype}")
+    bad = next((k for k, n in enumerate(array) if not 0 <= n <= most), None)
+    if bad is not None:
+        raise ValueError(f"{what} run from 0 to the number of {of}, {most}; row {bad} has {array[bad]}")
+    return array
+
+
+def _memory_mask(cell: Cell, memory: str, mask: Any, lengths: Any, shape: tuple[int, ...]) -> Tensor:
+    """Which slots are in use: all, or the first of each row, or as the mask says."""
+    where = f"{cell.structure.name}: {memory}"
+    if mask is not None and lengths is not None:
+        raise TypeError(f"{where}_mask and {memory}_lengths say the same; give one")
+    if lengths is not None:
+        mask = np.arange(shape[1])[None, :] < check_lengths(f"{where}_lengths", lengths, shape[0], shape[1], "slots")[:, None]
+    value = mg.tensor(np.ones(shape, bool) if mask is None else mask, device=cell.device)
+    if value.shape != shape or value.dtype.kind not in "biu":
+        raise mg.ShapeError(f"{where}_mask must be {shape} of truth values, not {value.shape} of {value.dtype}")
+    return value.astype(bool)
 
 
 def _extra_shape(size: int, per: str, rows: int, steps: int | None) -> tuple:

@@ -10,7 +10,9 @@ import minigrad as mg
 from minigrad.nn import Module
 from minigrad.tensor import Tensor
 
-from .cell import Cell, CellType, check_extras, check_float
+from .cell import Cell
+from .checks import check_extras, check_float, check_lengths, check_state
+from .language.cell_type import CellType
 from .language.structure import CellGraph
 
 
@@ -30,11 +32,12 @@ class Recurrent(Module):
     def __init__(self, cell: CellType, input_size: int, hidden_size: int | None = None, num_layers: int = 1,
                  bidirectional: bool = False, batch_first: bool = False, dropout: float = 0.0, **keywords: Any):
         if not isinstance(cell, CellType):
-            raise TypeError(f"Recurrent takes a cell class, such as LSTM, not {cell!r}")
-        if num_layers < 1:
-            raise ValueError(f"Recurrent: num_layers is at least 1, not {num_layers}")
-        if not 0 <= dropout < 1:
-            raise ValueError(f"Recurrent: dropout is at least 0 and below 1, not {dropout}")
+            found = f"a {type(cell).__name__} made from one" if isinstance(cell, Cell) else repr(cell)
+            raise TypeError(f"Recurrent takes a cell class, such as LSTM, not {found}")
+        if not isinstance(num_layers, (int, np.integer)) or num_layers < 1:
+            raise ValueError(f"Recurrent: num_layers is a whole number of at least 1, not {num_layers!r}")
+        if not isinstance(dropout, (int, float)) or not 0 <= dropout < 1:
+            raise ValueError(f"Recurrent: dropout is a number of at least 0 and below 1, not {dropout!r}")
         layers: list[dict[str, Cell]] = []
         for _ in range(num_layers):
             layers.append({d: cell(input_size, hidden_size, **keywords) for d in ("forward", "backward")[:1 + bidirectional]})
@@ -140,15 +143,8 @@ class Recurrent(Module):
         cells = [cell for layer in self.layers for cell in layer.values()]
         if state is None:
             return [cell.initial_state(None, rows) for cell in cells]
-        s = cells[0].structure
-        state = (state,) if isinstance(state, Tensor) else state
-        if not isinstance(state, (tuple, list)) or len(state) != len(s.states):
-            raise TypeError(f"Recurrent({s.name}): a state is ({', '.join(s.states)}), as a call returns it")
-        for (name, size), part in zip(s.states.items(), state):
-            if getattr(part, "shape", None) != (len(cells), rows, size):
-                raise mg.ShapeError(f"Recurrent({s.name}): state {name} must be (layers * directions, batch, size) = "
-                                    f"{(len(cells), rows, size)}, not {getattr(part, 'shape', type(part).__name__)}")
-        return [cell.initial_state(tuple(part[k] for part in state), rows) for k, cell in enumerate(cells)]
+        parts = check_state(cells[0], state, (len(cells), rows), "(layers * directions, batch, size)")
+        return [cell.State(*(part[k] for part in parts)) for k, cell in enumerate(cells)]
 
     def _mask(self, k: int, xs: Tensor, order: Any) -> Tensor:
         """What dropout multiplies the inputs of layer k with; a row's mask does not depend on its place in the sort."""
@@ -166,16 +162,12 @@ def _ordered(lengths: Any, steps: int, rows: int) -> tuple[Any, list[int]]:
     """The rows longest first (None if they stand so), and how many of them each step runs on."""
     if lengths is None:
         return None, [rows] * steps
-    lengths = lengths.numpy() if isinstance(lengths, Tensor) else np.asarray(lengths)
-    if lengths.shape != (rows,) or lengths.dtype.kind not in "iu":
-        raise mg.ShapeError(f"lengths must be {rows} whole numbers, one a row, not {lengths.shape} of {lengths.dtype}")
-    if lengths.size and not 0 <= lengths.min() <= lengths.max() <= steps:
-        bad = next(k for k, n in enumerate(lengths) if not 0 <= n <= steps)
-        raise ValueError(f"lengths run from 0 to the number of steps, {steps}; row {bad} has {lengths[bad]}")
+    lengths = check_lengths("lengths", lengths, rows, steps, "steps")
     order = np.argsort(-lengths.astype(np.int64), kind="stable")
     counts = [int((lengths > t).sum()) for t in range(steps)]
     return (None if np.array_equal(order, np.arange(rows)) else order), counts
 
 
 def _time_first(value: Any) -> Any:
-    return value.swapaxes(0, 1)
+    value = value if isinstance(value, Tensor) else np.asarray(value)
+    return value.swapaxes(0, 1) if value.ndim > 1 else value        # what has no steps is refused with the other shapes

@@ -4,9 +4,9 @@ import zlib
 
 import numpy as np
 import pytest
-import standin
 
 import minigrad as mg
+import standin
 from minigrad import autograd, backends
 from minigrad.backends.cupy import CupyBackend
 from minigrad.tensor import _device

@@ -111,8 +111,8 @@ def _reduction(f: Callable[..., Any], axis: Any, keepdims: bool) -> Callable[...
 SAMPLES += [Sample(op, (away(*shape),), _reduction(f, axis, keepdims), {"axis": axis, "keepdims": keepdims},
                    f"{axis} {'kept' if keepdims else ''}")
             for op, f in _REDUCTIONS.items()
-            for shape, axis in [((2, 3, 2), None), ((2, 3, 2), 1), ((2, 3, 2), -1), ((2, 3, 2), (0, -1)), ((2, 1), 1), ((4,), 0),
-                                ((3, 0), 0)]
+            for shape, axis in [((2, 3, 2), None), ((2, 3, 2), 1), ((2, 3, 2), -1), ((2, 3, 2), (0, -1)), ((2, 1), 1),
+                                ((4,), 0), ((3, 0), 0)]
             for keepdims in (False, True)]
 SAMPLES += [Sample("sum", (away(0, 3),), lambda x: np.zeros(3), {"axis": 0}, "over nothing"),
             Sample("sum", (away(),), lambda x: x, {"axis": None}, "of a number"),
@@ -125,10 +125,12 @@ SAMPLES += [Sample("cumsum", (away(2, 3),), lambda x: x @ np.triu(np.ones((3, 3)
 
 # -- products -------------------------------------------------------------------------------------------------------------
 SAMPLES += [Sample("matmul", (away(*a), away(*b)), lambda a, b: np.asarray(a @ b))
-            for a, b in [((2, 3), (3, 4)), ((3,), (3, 2)), ((2, 3), (3,)), ((3,), (3,)), ((2, 2, 3), (3, 2)), ((2, 3), (2, 3, 2)),
-                         ((2, 1, 2, 3), (3, 3, 2)), ((3,), (2, 3, 2)), ((2, 2, 3), (3,)), ((0, 3), (3, 2)), ((2, 0), (0, 3))]]
+            for a, b in [((2, 3), (3, 4)), ((3,), (3, 2)), ((2, 3), (3,)), ((3,), (3,)), ((2, 2, 3), (3, 2)),
+                         ((2, 3), (2, 3, 2)), ((2, 1, 2, 3), (3, 3, 2)),
+                         ((3,), (2, 3, 2)), ((2, 2, 3), (3,)), ((0, 3), (3, 2)), ((2, 0), (0, 3))]]
 SAMPLES += [Sample("linear", (away(*x), away(*W)), lambda x, W: np.tensordot(x, W, ([-1], [-1])))
-            for x, W in [((2, 3), (4, 3)), ((3,), (2, 3)), ((2, 2, 3), (2, 3)), ((0, 3), (2, 3)), ((2, 0, 3), (2, 3)), ((2, 3), (0, 3))]]
+            for x, W in [((2, 3), (4, 3)), ((3,), (2, 3)), ((2, 2, 3), (2, 3)), ((0, 3), (2, 3)), ((2, 0, 3), (2, 3)),
+                         ((2, 3), (0, 3))]]
 SAMPLES += [Sample("contract", (away(*a), away(*b)), lambda a, b: np.einsum("nm,nk->mk", a.reshape(-1, a.shape[-1]),
                                                                             b.reshape(-1, b.shape[-1])))
             for a, b in [((3, 2), (3, 4)), ((2,), (3,)), ((2, 2, 3), (2, 2, 2)), ((0, 2), (0, 3))]]
@@ -148,11 +150,13 @@ SAMPLES += [Sample("einsum", tuple(away(*s) for s in shapes), f, {"subscripts": 
 
 # -- layout ---------------------------------------------------------------------------------------------------------------
 SAMPLES += [Sample("reshape", (away(*x),), lambda a, out=out: a.reshape(out), {"shape": shape}, str(shape))
-            for x, shape, out in [((2, 6), (3, 4), (3, 4)), ((2, 6), (-1,), (12,)), ((2, 6), (4, -1), (4, 3)), ((2, 6), (..., 2, 3), (2, 2, 3)),
+            for x, shape, out in [((2, 6), (3, 4), (3, 4)), ((2, 6), (-1,), (12,)), ((2, 6), (4, -1), (4, 3)),
+                                  ((2, 6), (..., 2, 3), (2, 2, 3)),
                                   ((2, 3, 2), (..., 6), (2, 6)), ((), (1, 1), (1, 1)), ((1,), (), ()), ((0, 3), (3, 0), (3, 0)),
                                   ((0, 3), (-1, 3), (0, 3))]]
 SAMPLES += [Sample("transpose", (away(2, 3, 4),), lambda a, p=p: np.moveaxis(a, p, (0, 1, 2)), {"axes": axes}, str(axes))
-            for axes, p in [(None, (2, 1, 0)), ((1, 0, 2), (1, 0, 2)), ((2, 0, 1), (2, 0, 1)), ((-1, 0, -2), (2, 0, 1))]]
+            for axes, p in [(None, (2, 1, 0)), ((1, 0, 2), (1, 0, 2)), ((2, 0, 1), (2, 0, 1)), ((-1, 0, -2), (2, 0, 1)),
+                            ((-1, -2), (0, 2, 1))]]
 SAMPLES += [Sample("expand_dims", (away(2, 3),), lambda a, out=out: a.reshape(out), {"axis": axis}, str(axis))
             for axis, out in [(0, (1, 2, 3)), (1, (2, 1, 3)), (-1, (2, 3, 1)), ((0, -1), (1, 2, 3, 1)), ((1, 2), (2, 1, 1, 3))]]
 SAMPLES += [Sample("squeeze", (away(1, 3, 1),), lambda a, out=out: a.reshape(out), {"axis": axis}, str(axis))
@@ -161,10 +165,12 @@ SAMPLES += [Sample("broadcast_to", (away(*x),), lambda a, out=out: a + np.zeros(
             for x, out in [((3,), (2, 3)), ((2, 1), (2, 3)), ((), (2, 2)), ((2, 3), (2, 3)), ((3,), (0, 3))]]
 SAMPLES += [Sample("broadcast_like", (away(*x), away(*like)), lambda a, b: a + 0 * b)
             for x, like in [((3,), (2, 3)), ((2, 1), (2, 3)), ((), (2,))]]
-_INDICES: list[Any] = [(1,), (-1, 2), (slice(1, None),), (slice(None, None, -2), 1), (..., 0), (None, slice(0, 2)), (0, None, ..., None),
-                       (slice(2, 2),), (np.array([2, 0, 2]),), ([0, 0, 1],), (np.array([0, 2]), np.array([1, 1])), (slice(None), [3, 3]),
-                       (np.array([True, False, True]),), (np.arange(12).reshape(3, 4) % 3 == 0,)]
-SAMPLES += [Sample("index", (away(3, 4),), lambda a, i=i: np.asarray(a[i]), {"index": i}, str(i).replace("\n", "")) for i in _INDICES]
+_INDICES: list[Any] = [(1,), (-1, 2), (slice(1, None),), (slice(None, None, -2), 1), (..., 0), (None, slice(0, 2)),
+                       (0, None, ..., None), (slice(2, 2),), (np.array([2, 0, 2]),), ([0, 0, 1],),
+                       (np.array([0, 2]), np.array([1, 1])), (slice(None), [3, 3]), (np.array([True, False, True]),),
+                       (np.arange(12).reshape(3, 4) % 3 == 0,)]
+SAMPLES += [Sample("index", (away(3, 4),), lambda a, i=i: np.asarray(a[i]), {"index": i}, str(i).replace("\n", ""))
+            for i in _INDICES]
 
 
 def _placed(g: np.ndarray, like: np.ndarray, index: Any) -> np.ndarray:
@@ -173,10 +179,10 @@ def _placed(g: np.ndarray, like: np.ndarray, index: Any) -> np.ndarray:
     return out
 
 
-SAMPLES += [Sample("place", (away(*np.zeros((3, 4))[i].shape), away(3, 4)), lambda g, like, i=i: _placed(g, like, i), {"index": i},
-                   str(i).replace("\n", "")) for i in _INDICES]
-SAMPLES += [Sample("concatenate", tuple(away(*s) for s in shapes), lambda *xs, axis=axis: np.concatenate(xs, axis), {"axis": axis},
-                   f"along {axis}")
+SAMPLES += [Sample("place", (away(*np.zeros((3, 4))[i].shape), away(3, 4)), lambda g, like, i=i: _placed(g, like, i),
+                   {"index": i}, str(i).replace("\n", "")) for i in _INDICES]
+SAMPLES += [Sample("concatenate", tuple(away(*s) for s in shapes), lambda *xs, axis=axis: np.concatenate(xs, axis),
+                   {"axis": axis}, f"along {axis}")
             for shapes, axis in [([(2, 3), (1, 3)], 0), ([(2, 1), (2, 3), (2, 2)], -1), ([(2, 3)], 1), ([(0, 3), (2, 3)], 0),
                                  ([(1, 2, 2), (1, 3, 2)], 1)]]
 SAMPLES += [Sample("flip", (away(2, 3),), f, {"axis": axis}, str(axis))

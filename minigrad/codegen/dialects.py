@@ -13,7 +13,7 @@ from ..ops import TABLE, Op
 _MATH = "exp expm1 log log1p sqrt sin cos tanh pow fabs".split()        # C's functions, whose forms for floats end in f
 _C_WORDS = set("""auto break case char const continue default do double else enum extern float for goto if inline int long
 register restrict return short signed sizeof static struct switch typedef union unsigned void volatile while asm typeof
-T rows width r j sigmoid softplus relu sign maximum minimum INFINITY NAN NULL HUGE_VAL M_E M_PI linux unix""".split()) \
+T rows width row unit sigmoid softplus relu sign maximum minimum INFINITY NAN NULL HUGE_VAL M_E M_PI linux unix""".split()) \
     | set(_MATH) | {f"{name}f" for name in _MATH}
 _CUDA_WORDS = _C_WORDS | set("""i n alignas alignof and and_eq bitand bitor bool catch class compl concept const_cast constexpr
 decltype delete dynamic_cast explicit export false friend mutable namespace new noexcept not not_eq nullptr operator or or_eq

@@ -27,9 +27,9 @@ _HELPERS = {
 def python_function(region: Region) -> str:
     """A function of the region's inputs that returns its outputs. What it calls is in `python_names`."""
     names = names_of(region, PYTHON)
-    returned = ", ".join(names[id(y)] for y in region.outputs)
+    returned = ", ".join(names[id(y)] for y in region.outputs) + "," * (len(region.outputs) == 1)
     return "\n    ".join([f"def {region.name}({', '.join(names[id(x)] for x in region.inputs)}):", *body(region, PYTHON),
-                          f"return {returned},"]) + "\n"
+                          f"return {returned}"]) + "\n"
 
 
 def python_names(xp: Any, dtype: Any) -> dict[str, Callable[..., Any]]:
@@ -43,31 +43,35 @@ def c_function(region: Region, dtype: str = "float32") -> str:
     """A C function over `rows` rows of `width` features, with a pointer for each input and each output."""
     names = names_of(region, C)
     shape = region.nodes[0].shape
-    taken = [*names.values()]
-    values = [names[id(x)] for x in region.inputs]
-    read = [unused(f"{x}_in", taken) for x in values]
-    results = [names[id(y)] for y in region.outputs]
-    written = [unused(f"{y}_out", taken) for y in results]
+    read, written = _companions(region.inputs, "in", names), _companions(region.outputs, "out", names)
     arguments = [*(f"const T *restrict {p}" for p in read), *(f"T *restrict {p}" for p in written)]
-    load = [f"const T {value} = {p}[{_element(x, shape)}];" for x, value, p in zip(region.inputs, values, read)]
-    store = [f"{p}[r * width + j] = {value};" for value, p in zip(results, written)]
+    load = [f"const T {names[id(x)]} = {p}[{_element(x, shape)}];" for x, p in zip(region.inputs, read)]
+    store = [f"{p}[row * width + unit] = {names[id(y)]};" for y, p in zip(region.outputs, written)]
     inner = "\n            ".join([*load, *body(region, C, dtype), *store])
     ctype = "float" if dtype == "float32" else "double"
     return (f"#include <math.h>\ntypedef {ctype} T;\n{_helpers(region, 'static inline ', dtype)}\n"
             f"void {region.name}(long rows, long width,\n        " + ",\n        ".join(arguments) + ")\n{\n"
-            "    for (long r = 0; r < rows; ++r)\n        for (long j = 0; j < width; ++j) {\n"
+            "    for (long row = 0; row < rows; ++row)\n        for (long unit = 0; unit < width; ++unit) {\n"
             f"            {inner}\n        }}\n}}\n")
 
 
 def cuda_kernel(region: Region) -> dict[str, str]:
     """The arguments of cupy.ElementwiseKernel: in_params, out_params, operation, name and preamble. CuPy broadcasts."""
     names = names_of(region, CUDA)
-    written = {id(y): unused(f"{names[id(y)]}_out", names.values()) for y in region.outputs}
-    store = [f"{written[id(y)]} = {names[id(y)]};" for y in region.outputs]
+    written = _companions(region.outputs, "out", names)
+    store = [f"{out} = {names[id(y)]};" for y, out in zip(region.outputs, written)]
     return {"in_params": ", ".join(f"T {names[id(x)]}" for x in region.inputs),
-            "out_params": ", ".join(f"T {out}" for out in written.values()),
+            "out_params": ", ".join(f"T {out}" for out in written),
             "operation": "\n".join([*body(region, CUDA), *store]), "name": region.name,
             "preamble": _helpers(region, "template <typename T> __device__ inline ", "")}
+
+
+def _companions(values: list[Symbol], suffix: str, names: dict[int, str]) -> list[str]:
+    """For each value the name of where it is read or written, f_in or f_out, unlike any other."""
+    found: list[str] = []
+    for x in values:
+        found.append(unused(f"{names[id(x)].rstrip('_')}_{suffix}", [*names.values(), *found]))
+    return found
 
 
 def _helpers(region: Region, qualifiers: str, dtype: str) -> str:
@@ -78,13 +82,13 @@ def _helpers(region: Region, qualifiers: str, dtype: str) -> str:
 
 
 def _element(x: Symbol, shape: Shape) -> str:
-    """Where element (r, j) of the region stands in an input: of its full shape, a vector, a column or a number."""
+    """Where element (row, unit) of the region stands in an input: of its full shape, a vector, a column or a number."""
     if x.shape == shape:
-        return "r * width + j"
+        return "row * width + unit"
     if all(d == 1 for d in x.shape[:-1]) and x.shape[-1:] == shape[-1:]:
-        return "j"
+        return "unit"
     if x.shape == (*shape[:-1], 1):
-        return "r"
+        return "row"
     if all(d == 1 for d in x.shape):
         return "0"
     raise ShapeError(f"{x!r} is no row, column, vector or number of {show(shape)}")

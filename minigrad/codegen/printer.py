@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator
+from collections import Counter
+from collections.abc import Collection
 from itertools import count
 from typing import NamedTuple
 
@@ -12,8 +13,8 @@ from ..ops import Op, elementwise
 from ..symbol import Symbol
 from .dialects import Dialect
 
-_WHERE, _OR, _AND, _COMPARISON, _SUM, _PRODUCT, _UNARY, _ATOM = range(8)
-_PRECEDENCE = {"?": _WHERE, "||": _OR, "&&": _AND, "+": _SUM, "-": _SUM, "*": _PRODUCT, "/": _PRODUCT}
+_WHERE, _LOGICAL, _COMPARISON, _SUM, _PRODUCT, _UNARY, _ATOM = range(7)
+_PRECEDENCE = {"?": _WHERE, "||": _LOGICAL, "&&": _LOGICAL, "+": _SUM, "-": _SUM, "*": _PRODUCT, "/": _PRODUCT}
 _LOGIC = {elementwise.logical_and, elementwise.logical_or, elementwise.logical_not}
 _COMPARISONS = {elementwise.greater, elementwise.greater_equal, elementwise.less, elementwise.less_equal, elementwise.equal,
                 elementwise.not_equal}
@@ -30,20 +31,16 @@ class Text(NamedTuple):
 def names_of(region: Region, dialect: Dialect) -> dict[int, str]:
     """An identifier for every input, every output, every named node and every node that is used more than once.
 
-    The user's names are given first, so that a temporary evades a gate that is called t0, never the other way round.
+    The user's names are given first, so that the others evade a gate that is called t0, never the other way round.
     """
-    uses: dict[int, int] = {}
-    for node in region.nodes:
-        for a in node.inputs:
-            uses[id(a)] = uses.get(id(a), 0) + 1
+    uses = Counter(id(a) for node in region.nodes for a in node.inputs)
     outputs = {id(y) for y in region.outputs}
-    kept = [*region.inputs, *(x for x in region.nodes if x.name or uses.get(id(x), 0) > 1 or id(x) in outputs)]
+    kept = [*region.inputs, *(x for x in region.nodes if x.name or uses[id(x)] > 1 or id(x) in outputs)]
     names: dict[int, str] = {}
-    for node in kept:
-        if node.name:
-            names[id(node)] = unused(dialect.identifier(node.name), names.values())
-    temporary = _temporaries([*names.values()])
-    return names | {id(node): next(temporary) for node in kept if not node.name}
+    for node in sorted(kept, key=lambda node: not node.name):
+        name = node.name or region.labels.get(id(node))
+        names[id(node)] = unused(dialect.identifier(name), names.values()) if name else _temporary(names.values())
+    return names
 
 
 def unused(name: str, taken: Collection[str]) -> str:
@@ -53,8 +50,8 @@ def unused(name: str, taken: Collection[str]) -> str:
     return name
 
 
-def _temporaries(taken: Collection[str]) -> Iterator[str]:
-    return (name for k in count() if (name := f"t{k}") not in taken)
+def _temporary(taken: Collection[str]) -> str:
+    return next(name for k in count() if (name := f"t{k}") not in taken)
 
 
 def body(region: Region, dialect: Dialect, dtype: str = "float32") -> list[str]:
@@ -76,7 +73,7 @@ def body(region: Region, dialect: Dialect, dtype: str = "float32") -> list[str]:
 def _expression(node: Symbol, texts: dict[int, Text], dialect: Dialect, dtype: str) -> Text:
     op = node.op
     assert op is not None
-    given = [texts[id(a)] if isinstance(a, Symbol) else _literal(a, dialect, dtype) for a in node.inputs]
+    given = [texts[id(a)] if isinstance(a, Symbol) else Text(dialect.literal(a, dtype)) for a in node.inputs]
     given = [a if _takes_truth(op, k) else _number(a, dialect) for k, a in enumerate(given)]
     template = dialect.template(op, dtype)
     if template == "{0}":
@@ -100,17 +97,12 @@ def _needs_brackets(inner: int, own: int, k: int) -> bool:
     if own == _ATOM:
         return False                                    # the arguments of a call have its brackets
     if inner == own:                                    # a - b - c needs none; a - (b - c), -(-a), (a < b) < c do
-        return k > 0 or own in (_WHERE, _COMPARISON, _UNARY)
+        return k > 0 or own not in (_SUM, _PRODUCT)
     return inner < own
 
 
-def _literal(value: float, dialect: Dialect, dtype: str) -> Text:
-    text = dialect.literal(value, dtype)
-    return Text(text, _UNARY if text.startswith("-") else _ATOM)
-
-
 def precedence_of(template: str) -> int:
-    """How tightly the operator of a template binds. All comparisons alike: Python knows no order among them."""
+    """How tightly the operator of a template binds. Comparisons all alike, as in Python; so do "or" and "and", for readers."""
     if template in ("-{0}", "!{0}"):
         return _UNARY
     infix = re.match(r"\{0\} (\S+) \{1\}", template)

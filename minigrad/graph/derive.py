@@ -17,8 +17,15 @@ def derive(graph: Graph, by: Sequence[str] | None = None) -> Graph:
     Its inputs are those of `graph` and one `g_NAME` for each output; its outputs `d_NAME` for each input of `by` that
     the outputs depend on. The symbols of `graph` stand in it, so what was computed forward can be saved and handed in.
     """
+    if taken := [name for name in graph.outputs if f"g_{name}" in graph.inputs]:
+        raise ValueError(f"the graph has an input g_{taken[0]}, which would be the gradient of its output {taken[0]}; give the "
+                         "input another name")
     chosen = [graph.inputs[name] for name in (graph.inputs if by is None else by)]
     seeds = {f"g_{name}": Symbol(y.shape, f"g_{name}") for name, y in graph.outputs.items()}
-    found = differentiate(list(graph.outputs.values()), list(seeds.values()), chosen)
-    outputs = {f"d_{x.name}": g for x, g in found if g is not None}
+    gates = [node for node in graph.nodes if node.op is not None and node.name]
+    found = differentiate(list(graph.outputs.values()), list(seeds.values()), [*chosen, *gates])
+    for gate, g in found[len(chosen):]:                 # d_f: the gradients of what has a name get names, too
+        if g is not None and g.op is not None and g.name is None:
+            g.name = f"d_{gate.name}"
+    outputs = {f"d_{x.name}": g for x, g in found[:len(chosen)] if g is not None}
     return Graph({**graph.inputs, **seeds}, outputs)

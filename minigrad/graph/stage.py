@@ -3,7 +3,8 @@ elementwise operations, each of which becomes one kernel."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import count
 
 from ..autograd import operands
 from ..ops.shapes import Shape
@@ -13,12 +14,16 @@ from .trace import Graph
 
 @dataclass
 class Region:
-    """Elementwise operations that one kernel computes: `inputs` it reads, `outputs` it writes, `nodes` in order."""
+    """Elementwise operations that one kernel computes: `inputs` it reads, `outputs` it writes, `nodes` in order.
+
+    labels:  names for values without one that go from kernel to kernel, the same in all of them: by their ids.
+    """
 
     name: str
     inputs: list[Symbol]
     outputs: list[Symbol]
     nodes: list[Symbol]
+    labels: dict[int, str] = field(default_factory=dict)
 
 
 @dataclass
@@ -36,6 +41,8 @@ def stages(graph: Graph, name: str = "region") -> list[Stage]:
         for a in operands(node):
             users.setdefault(id(a), []).append(node)
     level = _levels(graph, users)
+    labels = {id(y): name for name, y in graph.outputs.items() if not y.name}
+    numbers = count()
     results = {id(y) for y in graph.outputs.values()}
     out = []
     for k in range(max(level.values(), default=0) + 1):
@@ -50,7 +57,10 @@ def stages(graph: Graph, name: str = "region") -> list[Stage]:
             reads = {id(a): a for node in nodes for a in operands(node) if id(a) not in inside}
             writes = [node for node in nodes if id(node) in results
                       or any(id(user) not in inside for user in users.get(id(node), []))]
-            regions.append(Region(f"{name}_{k}" + (f"_{i}" if i else ""), list(reads.values()), writes, nodes))
+            for value in (*reads.values(), *writes):
+                if not value.name and id(value) not in labels:
+                    labels[id(value)] = f"v{next(numbers)}"
+            regions.append(Region(f"{name}_{k}" + (f"_{i}" if i else ""), list(reads.values()), writes, nodes, labels))
         calls = [node for node in here if not node.op.elementwise]  # type: ignore[union-attr]
         if here:
             out.append(Stage(calls, regions))

@@ -34,7 +34,7 @@ class Graph:
             for node in self.nodes]
         self._results = {name: position[id(node)] for name, node in self.outputs.items()}
 
-    def __call__(self, **values: Any) -> dict[str, Any]:
+    def __call__(self, /, **values: Any) -> dict[str, Any]:
         """Run on tensors (recorded on the tape), on arrays, or on symbols (which puts this graph inside another)."""
         done: list[Any] = []
         for node, (op, args, computed, attributes) in zip(self.nodes, self._program):
@@ -90,7 +90,7 @@ class Graph:
                    {name: nodes[i] for name, i in data["outputs"].items()}, nodes)
 
 
-def trace(f: Callable[..., Any], **shapes: Shape) -> Graph:
+def trace(f: Callable[..., Any], /, **shapes: Shape) -> Graph:
     """The graph of `f`, called with a symbol of each shape by keyword; it returns a symbol or a dict of them."""
     inputs = {name: Symbol(shape, name) for name, shape in shapes.items()}
     result = f(**inputs)

@@ -24,6 +24,13 @@ def _power_exponent(g: Any, y: Any, x: Any, p: Any) -> Any:
     return g * y * (x == 0).where(1.0, x).log()
 
 
+def _only_where(condition: Any, truth: bool, g: Any) -> Any:
+    """g where the condition, which may be a plain number, has this truth; else 0."""
+    if isinstance(condition, (bool, int, float)):
+        return g if bool(condition) is truth else None
+    return condition.where(g, 0.0) if truth else condition.where(0.0, g)
+
+
 def _sigmoid(xp: Any, x: Any) -> Any:
     """1 / (1 + exp(-x)) by exponentials of negative numbers only: none overflows, and far negative x stays accurate."""
     e = xp.exp(-xp.abs(x))
@@ -71,10 +78,10 @@ maximum = row("maximum", lambda xp, a, b: xp.maximum(a, b), broadcast, CHEAP,
 minimum = row("minimum", lambda xp, a, b: xp.minimum(a, b), broadcast, CHEAP,
               lambda g, y, a, b: g * ((a < b) + 0.5 * (a == b)),
               lambda g, y, a, b: g * ((b < a) + 0.5 * (b == a)), c="minimum({0}, {1})")
-where = row("where", lambda xp, condition, a, b: xp.where(condition, a, b), broadcast, CHEAP,
+where = row("where", lambda xp, condition, a, b: xp.where(xp.asarray(condition), a, b), broadcast, CHEAP,
             None,
-            lambda g, y, condition, a, b: condition.where(g, 0.0),
-            lambda g, y, condition, a, b: condition.where(0.0, g), c="{0} ? {1} : {2}")
+            lambda g, y, condition, a, b: _only_where(condition, True, g),
+            lambda g, y, condition, a, b: _only_where(condition, False, g), c="{0} ? {1} : {2}")
 stop_gradient = row("stop_gradient", lambda xp, x: x, same, CHEAP, None, c="{0}")
 
 # -- comparison and logic: no gradient -----------------------------------------------------------------------------------

@@ -12,12 +12,22 @@ LAYOUT = Cost.LAYOUT
 
 
 def _permutation(x: tuple, axes: Any = None) -> dict[str, Any]:
-    if axes is None:
-        return {"axes": tuple(range(-1, -len(x) - 1, -1))}
-    if len(axes) != len(x):
-        raise shapes.ShapeError(f"transpose takes each of the {len(x)} axes of {shapes.show(x)} once, not {axes}")
-    shapes.from_end(axes, len(x))
-    return {"axes": tuple(a - len(x) if a >= 0 else a for a in axes)}
+    """Negative axes, and of those only the last, from the first that moves: so it holds whatever stands before them."""
+    n = len(x)
+    axes = tuple(range(-1, -n - 1, -1)) if axes is None else tuple(a - n if a >= 0 else a for a in axes)
+    if len(set(axes)) < len(axes):
+        raise shapes.ShapeError(f"an axis stands twice in {axes}")
+    if sorted(axes) != list(range(-len(axes), 0)) or len(axes) > n:
+        raise shapes.ShapeError(f"transpose takes each of the {n} axes of {shapes.show(x)} once, or the last of them from "
+                                f"the end, not {axes}")
+    while axes and axes[0] == -len(axes):
+        axes = axes[1:]
+    return {"axes": axes}
+
+
+def _transposed(x: Any, axes: tuple[int, ...]) -> tuple:
+    """Of a shape, or of the numbers of its axes."""
+    return (*x[:len(x) - len(axes)], *(x[a] for a in axes))
 
 
 def _inverse(axes: tuple[int, ...]) -> tuple[int, ...]:
@@ -50,7 +60,7 @@ def _axis(x: tuple, axis: Any = None) -> dict[str, Any]:
 
 
 def _one_axis(*inputs: tuple, axis: int = 0) -> dict[str, Any]:
-    return {"axis": shapes.from_end(axis, len(inputs[0]))[0]}
+    return {"axis": shapes.one_from_end(axis, len(inputs[0]))}
 
 
 def _reshape(x: tuple, shape: Any = (), n: int | None = None, tail: tuple = ()) -> dict[str, Any]:
@@ -104,8 +114,7 @@ def _part(g: Any, y: Any, *inputs: Any, k: int, axis: int) -> Any:
 reshape = row("reshape", lambda xp, x, n, tail: x.reshape((*x.shape[:x.ndim - n], *tail)), shapes.reshaped, LAYOUT,
               lambda g, y, x, n, tail: g.reshape(*x.shape[x.ndim - n:], n=len(tail)),
               canonical=_reshape)
-transpose = row("transpose", lambda xp, x, axes: xp.transpose(x, [a + x.ndim for a in axes]),
-                lambda x, axes: tuple(x[a] for a in axes), LAYOUT,
+transpose = row("transpose", lambda xp, x, axes: xp.transpose(x, _transposed(range(x.ndim), axes)), _transposed, LAYOUT,
                 lambda g, y, x, axes: g.transpose(_inverse(axes)), canonical=_permutation)
 expand_dims = row("expand_dims", lambda xp, x, axis: xp.expand_dims(x, axis), _inserted, LAYOUT,
                   lambda g, y, x, axis: g.squeeze(axis), canonical=_insert)

@@ -6,6 +6,7 @@ The functions of the package (`minigrad.tanh`, `minigrad.where`, ...) are these 
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Sequence
 from functools import wraps
 from itertools import pairwise
@@ -189,11 +190,11 @@ class Operators:
         shape is that of the last n axes."""
         if n is not None:
             return apply(layout.reshape, self, n=n, tail=shape)
-        return apply(layout.reshape, self, shape=shape[0] if len(shape) == 1 and isinstance(shape[0], tuple) else shape)
+        return apply(layout.reshape, self, shape=_shape(shape))
 
-    def transpose(self, axes=None):
-        """The axes in another order; by default reversed."""
-        return apply(layout.transpose, self, axes=axes)
+    def transpose(self, *axes):
+        """The axes in another order, as numbers or one tuple; by default reversed."""
+        return apply(layout.transpose, self, axes=_shape(axes) or None)
 
     def swapaxes(self, a: int, b: int):
         axes = list(range(self.ndim))
@@ -202,7 +203,7 @@ class Operators:
 
     def expand_dims(self, axis): return apply(layout.expand_dims, self, axis=axis)
     def squeeze(self, axis=None): return apply(layout.squeeze, self, axis=axis)
-    def broadcast_to(self, shape): return apply(layout.broadcast_to, self, shape=tuple(shape))
+    def broadcast_to(self, *shape): return apply(layout.broadcast_to, self, shape=_shape(shape))
     def broadcast_like(self, other): return apply(layout.broadcast_like, self, other)
     def flip(self, axis=None): return apply(layout.flip, self, axis=axis)
     def astype(self, dtype): return apply(layout.astype, self, dtype=dtype)
@@ -299,13 +300,18 @@ def _halves(part: Any) -> list:
     return [part] if n == 1 else [part[:n // 2], part[n // 2:]]
 
 
+def _shape(given: tuple) -> tuple:
+    """Numbers, or one tuple or list of them."""
+    return tuple(given[0]) if len(given) == 1 and isinstance(given[0], (tuple, list)) else given
+
+
 def _plain(i: Any) -> Any:
     """An index as arrays and Python ints: a Tensor gives its array, a list becomes what the array module makes of it."""
     if isinstance(i, Operators):
         return i._array  # type: ignore[attr-defined]
     if i is None or i is Ellipsis or isinstance(i, (slice, bool)) or (hasattr(i, "dtype") and i.ndim):
         return i
-    return list(i) if isinstance(i, (list, tuple)) else i.__index__()
+    return list(i) if isinstance(i, (list, tuple)) else operator.index(i)
 
 
 exp, expm1, log, log1p, sqrt = Operators.exp, Operators.expm1, Operators.log, Operators.log1p, Operators.sqrt

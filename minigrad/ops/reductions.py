@@ -6,7 +6,7 @@ from math import prod
 from typing import Any
 
 from .row import Cost, row
-from .shapes import ShapeError, from_end, reduced, same, show
+from .shapes import ShapeError, from_end, one_from_end, reduced, same, show
 
 REDUCTION = Cost.REDUCTION
 
@@ -16,7 +16,7 @@ def _axes(x: tuple, axis: Any = None, keepdims: bool = False) -> dict[str, Any]:
 
 
 def _axis(x: tuple, axis: Any = -1) -> dict[str, Any]:
-    return {"axis": from_end(axis, len(x))[0]}
+    return {"axis": one_from_end(axis, len(x))}
 
 
 def _spread(g: Any, x: Any, axis: tuple[int, ...], keepdims: bool) -> Any:

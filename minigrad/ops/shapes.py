@@ -59,6 +59,13 @@ def from_end(axis: int | tuple[int, ...] | None, ndim: int) -> tuple[int, ...]:
     return negative
 
 
+def one_from_end(axis: int, ndim: int) -> int:
+    """A single axis as a negative int."""
+    if axis is None or isinstance(axis, tuple):
+        raise ShapeError(f"one axis is needed, not {axis}")
+    return from_end(axis, ndim)[0]
+
+
 def reduced(x: Shape, axis: tuple[int, ...], keepdims: bool = False) -> Shape:
     """Without the axes, or with 1 in their place."""
     positions = {len(x) + a for a in axis}

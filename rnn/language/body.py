@@ -5,9 +5,10 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from types import FrameType
 from typing import Any
 
-from .expressions import CellError, Declaration, Expression, Extra, Inner, Memory, Reference, Size
+from .expressions import CellError, Declaration, Expression, Extra, Inner, Memory, Reference, Size, State
 
 
 @dataclass
@@ -32,6 +33,8 @@ class Written:
     inner: dict[str, tuple[Inner, int]] = field(default_factory=dict)
     latest: dict[str, str] = field(default_factory=dict)
     lines: dict[str, int] = field(default_factory=dict)
+    cell: str = ""
+    initial: dict[str, float] = field(default_factory=dict)     # what parameters of cells inside begin with
 
 
 class Body(dict):
@@ -40,7 +43,7 @@ class Body(dict):
     def __init__(self, cell: str, parents: Sequence[Written]):
         super().__init__()
         self.cell = cell
-        self.written = Written(sys._getframe(2).f_code.co_filename)
+        self.written = Written(sys._getframe(2).f_code.co_filename, cell=cell)
         self._parents = parents
 
     def __getitem__(self, name: str) -> Any:
@@ -48,23 +51,22 @@ class Body(dict):
             return Reference(None, self.written.latest[name])
         if name.endswith("_mask") and name in self.written.declarations:
             return Reference(None, name)
+        if name not in self and not name.startswith("__"):
+            self._refuse_unknown(name, sys._getframe(1))
         return super().__getitem__(name)
 
     def __setitem__(self, name: str, value: Any) -> None:
         line = sys._getframe(1).f_lineno
         if isinstance(value, Size):
             value.name = value.name or name
-        number = isinstance(value, (int, float)) and self._inherited(name)
-        if not isinstance(value, (Expression, Inner)) and not number:
-            if name in self.written.latest:
-                raise CellError(f"{self.cell}.{name}, line {line}: was an equation and now is a {type(value).__name__}; "
-                                "give it another name")
-            super().__setitem__(name, value)
-        elif isinstance(value, Declaration):
+        if isinstance(value, Declaration):
             self._declare(name, value, line)
+        elif not isinstance(value, Expression) and not (isinstance(value, (int, float)) and self._takes_numbers(name)):
+            self._refuse_no_expression(name, value, line)
+            super().__setitem__(name, value)
         else:
             self._refuse_rebinding(name, line)
-            version = self._version(name)
+            version = self._version(name, line)
             self.written.latest[name] = version
             self.written.lines[version] = line
             if isinstance(value, Inner):
@@ -93,12 +95,42 @@ class Body(dict):
                 raise CellError(f"{self.cell}.{name}, line {line}: the {kind} {name} is given a new value; {cure}"
                                 "anything else needs a name of its own")
 
-    def _inherited(self, name: str) -> bool:
-        return any(name in p.latest for p in self._parents)
+    def _refuse_unknown(self, name: str, frame: FrameType) -> None:
+        """A name that Python would not find outside the body either: it stands in a parent, or further down, or nowhere."""
+        if name in frame.f_globals or name in frame.f_builtins or name in frame.f_code.co_freevars:
+            return
+        parent = self._inherited(name)
+        cure = (f"it belongs to {parent.cell}; write {parent.cell}.{name}" if parent else
+                "an equation uses what stands above it, and of the step before the states (c, not c_next)")
+        raise CellError(f"{self.cell}, line {frame.f_lineno}: {name} is not known here; {cure}")
 
-    def _version(self, name: str) -> str:
+    def _refuse_no_expression(self, name: str, value: Any, line: int) -> None:
+        """A quantity's name may not become something else; everything else in a body is ordinary Python."""
+        parent = self._inherited(name)
+        if name in self.written.latest or parent:
+            whose = f" of {parent.cell}" if parent else ""
+            raise CellError(f"{self.cell}.{name}, line {line}: {name} is a quantity{whose} already, and this "
+                            f"{type(value).__name__} is no expression; give it another name")
+        if self._updates_a_state(name):
+            raise CellError(f"{self.cell}.{name}, line {line}: the new value of a state is an expression or a number, not a "
+                            f"{type(value).__name__}")
+
+    def _takes_numbers(self, name: str) -> bool:
+        """An equation may be replaced by a number, and a state reset to one; other numbers are ordinary Python."""
+        return self._inherited(name) is not None or self._updates_a_state(name)
+
+    def _updates_a_state(self, name: str) -> bool:
+        return name.endswith("_next") and isinstance(self.written.declarations.get(name.removesuffix("_next")), State)
+
+    def _inherited(self, name: str) -> Written | None:
+        return next((p for p in self._parents if name in p.latest), None)
+
+    def _version(self, name: str, line: int) -> str:
         """The name itself; name_1, name_2, ... when assigned again; and the parent's last version in an edit of it."""
         if name not in self.written.latest:
+            if name in self.written.lines:
+                raise CellError(f"{self.cell}.{name}, line {line}: {name} is what a later value of "
+                                f"{name.rpartition('_')[0]} is called, which is given several; choose another name")
             return next((p.latest[name] for p in self._parents if name in p.latest), name)
         k = 1
         while f"{name}_{k}" in self.written.lines:

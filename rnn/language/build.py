@@ -74,6 +74,7 @@ class _Builder:
         self.inputs: dict[str, Symbol] = {}
         self.parameters: dict[str, tuple[int, ...]] = {}
         self.values: dict[str, Any] = {}            # of declarations and equations, by key
+        self.done: dict[int, Any] = {}              # of nodes: what two equations share is computed once
         out = CellGraph(definition.name, None, definition.input, 0, 0, self.parameters, {}, {}, {}, {})  # type: ignore[arg-type]
         self.out = out
         self.settings = {name: float(settings.get(name, d.default)) for name, d in definition.declarations.items()
@@ -164,8 +165,10 @@ class _Builder:
     def _evaluate(self, root: Any) -> Any:
         if not isinstance(root, Expression):
             return float(root)
-        done: dict[int, Any] = {}
+        done = self.done
         for node in nodes(root):
+            if id(node) in done:
+                continue
             if isinstance(node, Link):
                 done[id(node)] = self.values[node.key]
             elif isinstance(node, Blocks):

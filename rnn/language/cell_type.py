@@ -38,9 +38,14 @@ class CellType(type):
         """`LSTM.f` is a reference to the equation f, for use in the body of a subclass."""
         if not name.startswith("__"):
             for _, written in _classes(cls):
-                if name in written.latest:
+                if name in written.latest or name in written.equations:
                     return Reference(cls, name)
         return super().__getattribute__(name)
+
+    def __getattr__(cls, name: str) -> Any:
+        names = dict.fromkeys(n for _, written in reversed(_classes(cls)) for n in written.latest)
+        raise AttributeError(f"{type.__getattribute__(cls, '__name__')} has no quantity {name}; it has "
+                             f"{', '.join(names) or 'none'}")
 
     def __call__(cls, *args: Any, **kwargs: Any) -> Any:
         if args and isinstance(args[0], Expression):

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import inspect
+import sys
 from collections.abc import Callable, Sequence
+from types import FrameType
 from typing import Any
 
 import numpy as np
@@ -51,12 +53,12 @@ class Expression(Operators):
         return super().__matmul__(concatenate(list(other), -1) if isinstance(other, (list, tuple)) else other)
 
     def __bool__(self) -> bool:
-        raise CellError("a cell's equations have no values yet, so Python's if, and, or, min and max cannot ask for them: "
-                        "write where(condition, a, b), or maximum and minimum")
+        raise CellError(f"{_here()}a cell's equations have no values yet, so Python's if, and, or, min and max cannot ask "
+                        "for them: write where(condition, a, b), or maximum and minimum")
 
     @property
     def shape(self) -> tuple:  # type: ignore[override]
-        raise CellError("the sizes in a cell are known only when a cell is made from its class; "
+        raise CellError(f"{_here()}the sizes in a cell are known only when a cell is made from its class; "
                         "name an axis from the end (axis=-1), and declare a size that you need with Size()")
 
 
@@ -96,7 +98,7 @@ class Placeholder(Expression):
             return super().__matmul__(other)
         operands: Sequence = other if isinstance(other, (list, tuple)) else [other]
         if not operands or not all(isinstance(o, Expression) for o in operands):
-            raise CellError("W @ takes an input, a state, an expression of them, or a list: W @ [h, x]")
+            raise CellError(f"{_here()}W @ takes an input, a state, an expression of them, or a list: W @ [h, x]")
         return Product(None, tuple(operands))
 
 
@@ -115,11 +117,12 @@ Dimension = int | str | Size
 
 def size_name(size: Dimension) -> int | str:
     """A size as an int or its name. "hidden_size" and "hidden" are one."""
-    if isinstance(size, int):
+    if isinstance(size, int) and not isinstance(size, bool) and size > 0:
         return size
     name = size.name if isinstance(size, Size) else size
-    if not name.isidentifier():
-        raise CellError(f"a size is an int, a name or a Size() that has been given a name, not {size!r}")
+    if not isinstance(name, str) or not name.isidentifier():
+        shown = "one without" if isinstance(size, Size) else repr(size)
+        raise CellError(f"{_here()}a size is an int of at least 1, a name or a Size() that has been given a name, not {shown}")
     return name.removesuffix("_size")
 
 
@@ -162,10 +165,8 @@ class Extra(Declaration):
     kind = "extra"
 
     def __init__(self, size: Dimension = 1, per: str = "step"):
-        if per not in ("step", "sequence"):
-            raise CellError(f"an Extra is per 'step' or per 'sequence', not {per!r}")
         super().__init__(size)
-        self.per = per
+        self.per = _checked_per("an Extra", per)
 
 
 class Memory(Declaration):
@@ -214,7 +215,11 @@ class Constant(Declaration):
 
     def __init__(self, values: Any, *dimensions: Dimension):
         super().__init__(*dimensions)
-        self.values = values if callable(values) else np.array(values, dtype=np.float64)
+        try:
+            self.values = values if callable(values) else np.array(values, dtype=np.float64)
+        except (TypeError, ValueError):
+            raise CellError(f"{_here()}a Constant is an array of numbers, or a function of sizes that returns one, "
+                            f"not {values!r}") from None
 
 
 class Setting(Declaration):
@@ -225,6 +230,8 @@ class Setting(Declaration):
 
     def __init__(self, default: float):
         super().__init__()
+        if not isinstance(default, (int, float)):
+            raise CellError(f"{_here()}a Setting is a number, Setting(0.5), not {default!r}")
         self.default = float(default)
 
 
@@ -241,22 +248,43 @@ class Bernoulli(Declaration):
 
     def __init__(self, p: Any, *dimensions: Dimension, per: str = "step"):
         super().__init__(*(dimensions or ("hidden",)))
+        if not isinstance(p, (int, float, Reference)):
+            raise CellError(f"{_here()}a mask's probability is a number or the name of a Setting; give a Setting a line of "
+                            "its own: keep = Setting(0.5), then Bernoulli(keep)")
         self.p = p
-        self.per = per if len(self.dimensions) == 1 else "sequence"
+        self.per = _checked_per("a Bernoulli mask", per) if len(self.dimensions) == 1 else "sequence"
 
 
-class Inner:
+class Inner(Expression):
     """A cell used inside a cell: `q = LSTM(x)` in a body. Its quantities get the prefix `q_`; `q` is its output."""
 
-    def __init__(self, cell: Any, arguments: tuple, sizes: dict[str, Dimension]):
+    __slots__ = ("arguments", "cell", "keywords")
+
+    def __init__(self, cell: Any, arguments: tuple, keywords: dict[str, Any]):
+        super().__init__()
         self.cell = cell
         self.arguments = arguments
-        self.sizes = sizes
+        self.keywords = keywords
 
 
 def _operand(value: Any) -> Any:
     if isinstance(value, (Expression, bool, int, float)):
         return value
-    raise CellError(f"a {type(value).__name__} cannot stand in an equation; declare it: name = Constant(array)")
+    raise CellError(f"{_here()}a {type(value).__name__} cannot stand in an equation; declare it: name = Constant(array)")
 
 
+def _checked_per(what: str, per: str) -> str:
+    if per not in ("step", "sequence"):
+        raise CellError(f"{_here()}{what} is per 'step' or per 'sequence', not {per!r}")
+    return per
+
+
+def _here() -> str:
+    """`LSTM, line 12: ` of the class body that is being executed, for errors that come before it ends."""
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None:
+        cell = getattr(frame.f_locals, "cell", None)        # a body is a namespace that knows its cell's name
+        if isinstance(cell, str):
+            return f"{cell}, line {frame.f_lineno}: "
+        frame = frame.f_back
+    return ""

@@ -12,7 +12,21 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .body import Written
-from .expressions import CellError, Declaration, Expression, Input, Memory, Placeholder, Product, Reference, State
+from .expressions import (
+    Bernoulli,
+    CellError,
+    Declaration,
+    Expression,
+    Extra,
+    Inner,
+    Input,
+    Memory,
+    Placeholder,
+    Product,
+    Reference,
+    Setting,
+    State,
+)
 from .inner import with_inner
 from .nodes import Blocks, Link, Weight, links, nodes
 
@@ -35,6 +49,7 @@ class Definition:
     equations: dict[str, Resolved] = field(default_factory=dict)
     output: str = ""
     latest: dict[str, str] = field(default_factory=dict)
+    initial: dict[str, float] = field(default_factory=dict)     # of the cells inside
 
     @property
     def input(self) -> str:
@@ -56,6 +71,7 @@ class _Resolver:
         self.classes = [(c, with_inner(w)) for c, w in classes]
         self.memo: dict[tuple[int, int], Any] = {}
         self.found: dict[str, Resolved] = {}
+        self.keys: dict[tuple[str, int], str] = {}  # (equation, class that wrote it) -> its key in the cell
         self.claimed: dict[str, str] = {}           # parameter -> the equation that has it
         self.declarations: dict[str, Declaration] = {}
         self.kept: list[Any] = []                   # nodes that the memo knows by id stay alive
@@ -71,11 +87,15 @@ class _Resolver:
         for name in names:
             if name not in self.declarations or self._first(name, 0) < self._first_declared(name):
                 self._resolve(name, self._first(name, 0))
-        out = Definition(self.cell, self.declarations, self.found, "", latest)
+        initial = {name: value for _, written in reversed(self.classes) for name, value in written.initial.items()}
+        out = Definition(self.cell, self.declarations, self.found, "", latest, initial)
         self._check(out)
-        out.output = latest.get("y") or latest[f"{out.states[0]}_next"]
+        out.output = latest["y"] if self._has_output(latest) else latest[f"{out.states[0]}_next"]
         out.equations = _needed(out, _sorted(self.cell, self.found))
         return out
+
+    def _has_output(self, latest: dict[str, str]) -> bool:
+        return "y" in latest and "y" not in self.declarations
 
     # -- which equation a name means ----------------------------------------------------------------------------------------
     def _first(self, name: str, start: int) -> int:
@@ -107,16 +127,15 @@ class _Resolver:
     # -- one equation -------------------------------------------------------------------------------------------------------
     def _resolve(self, name: str, writer: int) -> str:
         """Resolve the equation `name` as class number `writer` wrote it; returns its key in the cell."""
-        cls, written = self.classes[writer]
-        shadowed = writer != self._first(name, 0)
-        key = f"{name}_{cls.__name__}" if shadowed else name
-        if key in self.found:
-            return key
+        if (name, writer) in self.keys:
+            return self.keys[name, writer]
+        written = self.classes[writer][1]
+        key = self.keys[name, writer] = self._new_key(name, writer)
         equation = written.equations[name]
         where = f"{self.cell}.{name}, line {equation.line} of {written.file}"
         self.found[key] = Resolved(key, None, where)
-        base = next((n for n, v in written.latest.items() if v == name), name)
-        label = name.removesuffix("_next") if base == name else base.removesuffix("_next") + name[len(base):]
+        base = name if name in written.latest else name.rpartition("_")[0]      # name_2 is the third value of name
+        label = base.removesuffix("_next") + name[len(base):]
         state = self.declarations.get(base.removesuffix("_next")) if base.endswith("_next") else None
         rows = state.dimensions[0] if isinstance(state, State) else "hidden"
 
@@ -128,8 +147,9 @@ class _Resolver:
                 return node
             if isinstance(node, Reference):
                 return self._link(node, writer, name, where)
-            if isinstance(node, Declaration):
-                raise CellError(f"{where}: a {type(node).__name__} is used without a name; give it a line of its own")
+            if isinstance(node, (Declaration, Inner)):
+                what = node.cell.__name__ if isinstance(node, Inner) else type(node).__name__
+                raise CellError(f"{where}: a {what} is used without a name; give it a line of its own: q = {what}(...)")
             raise CellError(f"{where}: W stands only before a product, W @ [h, x]")
 
         def rebuild(node: Expression, inputs: tuple) -> Expression:
@@ -145,6 +165,8 @@ class _Resolver:
             return Blocks(names, rows, inputs)
 
         def placeholder(node: Placeholder, parent: Expression) -> Any:
+            if node.kind == "W":
+                return leaf(node)
             if node.kind == "b":
                 parameter = f"b_{label}"
             else:
@@ -156,6 +178,15 @@ class _Resolver:
             return Weight(parameter, rows)
 
         self.found[key].expression = self._rewrite(equation.expression, writer, leaf, rebuild, placeholder)
+        return key
+
+    def _new_key(self, name: str, writer: int) -> str:
+        """The name itself; for an equation that an edit replaces, with the name of the class that wrote it."""
+        if writer == self._first(name, 0):
+            return name
+        key = f"{name}_{self.classes[writer][0].__name__}"
+        while key in self.found or key in self.declarations or self._first(key, 0) < len(self.classes):
+            key += "_"
         return key
 
     def _rewrite(self, root: Any, writer: int, leaf: Callable, rebuild: Callable, placeholder: Callable) -> Any:
@@ -178,8 +209,7 @@ class _Resolver:
 
     def _operand_name(self, operand: Expression, where: str) -> str:
         """Its own name, else that of its only state, input or memory, else of its only equation."""
-        references = [n for n in nodes(operand)
-                      if isinstance(n, (Reference, Link))]
+        references = [n for n in nodes(operand) if isinstance(n, (Reference, Link))]
         names = list(dict.fromkeys(n.name if isinstance(n, Reference) else n.key for n in references))
         carried = [n for n in names if isinstance(self.declarations.get(n), (Input, State, Memory))]
         for candidates in (carried, names):
@@ -189,6 +219,9 @@ class _Resolver:
                         "weights by; give it a line of its own: q = ..., then W @ q")
 
     def _claim(self, parameter: str, key: str, where: str) -> None:
+        if parameter in self.declarations or self._first(parameter, 0) < len(self.classes):
+            raise CellError(f"{where}: its bias is called {parameter}, as another quantity of the cell is; give that one "
+                            "another name")
         if parameter in self.claimed:
             raise CellError(f"{where}: two parameters claim the name {parameter} (the other in {self.claimed[parameter]}); "
                             "give one a line of its own: q = W @ h + b, then use q")
@@ -200,12 +233,30 @@ class _Resolver:
         if len(inputs) != 1:
             raise CellError(f"{self.cell}: a cell has one Input, not {len(inputs)} ({', '.join(inputs) or 'none'}); "
                             "declare what else arrives as Extra()")
-        for state in out.states:
-            if f"{state}_next" not in out.latest:
-                line = next(w.lines[state] for _, w in self.classes if state in w.lines)
-                raise CellError(f"{self.cell}.{state}, line {line}: the state {state} has no equation {state}_next = ...")
-        if not out.states and "y" not in out.latest:
+        for name, declaration in self.declarations.items():
+            line = next(w.lines[name] for _, w in self.classes if name in w.lines)
+            self._check_name(name, declaration, f"{self.cell}.{name}, line {line}")
+            if isinstance(declaration, State) and f"{name}_next" not in out.latest:
+                raise CellError(f"{self.cell}.{name}, line {line}: the state {name} has no equation {name}_next = ...")
+        if not out.states and not self._has_output(out.latest):
             raise CellError(f"{self.cell}: has neither a state nor an output y = ...; declare one")
+
+    def _check_name(self, name: str, declaration: Declaration, where: str) -> None:
+        """What becomes a keyword or a field must not mean something else already."""
+        if isinstance(declaration, State) and name.startswith("_"):
+            raise CellError(f"{where}: a state's name begins with a letter, as it is read as state.{name.lstrip('_')}")
+        keywords = [d for d in declaration.dimensions if isinstance(d, str)] + [name] * isinstance(declaration, Setting)
+        taken = [k for k in keywords if k in _OF_LAYERS] + [name] * (isinstance(declaration, (Extra, Memory))
+                                                                    and name in ("state", "lengths"))
+        if taken:
+            raise CellError(f"{where}: {taken[0]} is an argument of every layer; give this {declaration.kind} another name")
+        if isinstance(declaration, Bernoulli) and isinstance(declaration.p, Reference) \
+                and not isinstance(self.declarations.get(declaration.p.name), Setting):
+            raise CellError(f"{where}: a mask's probability is a number or a Setting; {declaration.p.name} is none")
+
+
+_OF_LAYERS = ("cell", "input_size", "hidden_size", "num_layers", "bidirectional", "batch_first", "dropout", "compile", "dtype",
+              "init")
 
 
 def _sorted(cell: str, equations: dict[str, Resolved]) -> dict[str, Resolved]:

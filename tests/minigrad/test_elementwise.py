@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-import samples
 
 import minigrad as mg
+import samples
 from minigrad.ops import Cost
 
 ROWS = samples.of(Cost.CHEAP, Cost.COSTLY)
@@ -137,7 +137,8 @@ def test_extremes(device, dtype):
 
 def test_not_a_number_is_passed_on(device):
     x = mg.tensor([float("nan"), 1.0])
-    for f in (mg.sigmoid, mg.softplus, mg.relu, mg.tanh, mg.abs, mg.sign, mg.elu, lambda a: a.maximum(0.0), lambda a: a.clip(0, 1)):
+    for f in (mg.sigmoid, mg.softplus, mg.relu, mg.tanh, mg.abs, mg.sign, mg.elu, lambda a: a.maximum(0.0),
+              lambda a: a.clip(0, 1)):
         assert np.isnan(f(x).numpy()).tolist() == [True, False]
 
 

@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-import samples
 
 import minigrad as mg
+import samples
 from minigrad.ops import Cost
 
 ROWS = samples.of(Cost.LAYOUT)
@@ -65,6 +65,23 @@ def test_indices_outside(device):
         mg.ones(2, 3)[2]
     with pytest.raises((IndexError, mg.ShapeError), match=r"index"):
         mg.ones(2, 3)[0, 0, 0]
+
+
+@pytest.mark.parametrize("index", [1.5, (0, 1.5), "a"])
+def test_what_is_no_index(index):
+    with pytest.raises(TypeError):
+        mg.ones(2, 3)[index]
+
+
+def test_reshape_takes_numbers_a_tuple_or_a_list():
+    x = mg.ones(2, 3)
+    assert x.reshape(3, 2).shape == x.reshape((3, 2)).shape == x.reshape([3, 2]).shape == mg.reshape(x, -1, 2).shape
+
+
+def test_joining_nothing_is_refused():
+    for join in (mg.concatenate, mg.stack):
+        with pytest.raises(mg.ShapeError, match="concatenate takes at least one argument"):
+            join([])
 
 
 def test_views_do_not_write_into_their_base(device):

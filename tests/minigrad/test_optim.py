@@ -4,9 +4,9 @@ import math
 
 import numpy as np
 import pytest
-from goldens.make_optim import CASES, FILE, KEPT, STEPS, gradients, pytorchs, start
 
 import minigrad as mg
+from goldens.make_optim import CASES, FILE, KEPT, STEPS, gradients, pytorchs, start
 from minigrad import optim
 
 

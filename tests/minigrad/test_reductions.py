@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-import samples
 
 import minigrad as mg
+import samples
 from minigrad.ops import Cost
 
 ROWS = samples.of(Cost.REDUCTION)
@@ -64,6 +64,13 @@ def test_axes_that_do_not_exist(axis):
         if not (f is mg.cumsum and isinstance(axis, tuple)):
             with pytest.raises(mg.ShapeError, match=r"axis -?[23] does not exist in 2 dimensions"):
                 f(mg.ones(2, 3), axis)
+
+
+@pytest.mark.parametrize("f", [mg.argmax, mg.cumsum, lambda x, axis: mg.concatenate([x], axis)])
+@pytest.mark.parametrize("axis", [None, (0, 1)])
+def test_where_a_single_axis_is_needed(f, axis):
+    with pytest.raises(mg.ShapeError, match="one axis is needed, not"):
+        f(mg.ones(2, 3), axis)
 
 
 def test_an_axis_twice():

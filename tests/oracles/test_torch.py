@@ -11,9 +11,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from goldens.make_torch import GOLDENS, Case, compute
 
 import minigrad as mg
+from goldens.make_torch import GOLDENS, Case, compute
 from rnn import LSTM, RNN, Recurrent, ReluRNN, ResetAfterGRU
 from rnn.variants import ProjectedLSTM
 
