@@ -10,6 +10,7 @@ import numpy as np
 
 import minigrad as mg
 from minigrad.nn import Module, Parameter, init
+from minigrad.scan import Loop, Rows
 from minigrad.tensor import Tensor
 
 from .checks import check_extras, check_float, check_keywords, check_state
@@ -61,6 +62,7 @@ class Cell(Module, metaclass=CellType):
         self.structure = structure
         self._dtype = np.dtype(dtype)
         self.State: Any = namedtuple(f"{structure.name}State", list(structure.states))  # type: ignore[misc]
+        self.loop = Loop(structure.graph, {name: f"{name}_next" for name in structure.states}, structure.step)
         self.weights = {name: Parameter(np.asarray(self._initial(name, shape, how), dtype))
                         for name, shape in structure.parameters.items()}
 
@@ -101,8 +103,8 @@ class Cell(Module, metaclass=CellType):
         check_float(s, s.input, x, self.dtype)
         state = self.initial_state(state, x.shape[0])
         given = check_extras(self, extras, x.shape[0], None)
-        values = self.begin_sequence(given, x.shape[0], 1)
-        return self.step(x, state, values, 0)
+        ys, state = self.run(x.expand_dims(0), state, given, Rows(1, x.shape[0]), compile=False)
+        return ys[0], state
 
     def initial_state(self, state: Any, rows: int) -> Any:
         """The state given, checked, or zeros."""
@@ -111,44 +113,29 @@ class Cell(Module, metaclass=CellType):
             return self.State(*(mg.zeros(rows, size, dtype=self.dtype, device=self.device) for size in s.states.values()))
         return self.State(*check_state(self, state, (rows,), "(rows, size)"))
 
-    def begin_sequence(self, extras: dict[str, Tensor], rows: int, steps: int, key: int | None = None,
-                       order: Any = None) -> dict[str, Any]:
-        """All that the graph needs beside the input and the states, made once a sequence: parameters, constants, what the
-        caller gave, and random masks from `key`, rows in `order`. What differs from step to step is a list by step."""
+    def run(self, xs: Tensor, state: Any, extras: dict[str, Tensor], rows: Rows, compile: bool) -> tuple[Tensor, Any]:
+        """All steps: xs (T, B, input_size), a state, what `check_extras` returned -> ys (T, B, output_size), the last state."""
         s = self.structure
-        values: dict[str, Any] = dict(self.weights)
-        for name, array in s.constants.items():
-            values[name] = mg.tensor(array.astype(self.dtype), device=self.device)
-        values |= {name: mg.unstack(value) if s.extras[name][1] == "step" else value for name, value in extras.items()}
-        key = mg.random.draw_key() if key is None and self.training and s.masks else key
-        for name, (p, dims, per) in s.masks.items():
-            shape = dims if len(dims) == 2 else (rows, *dims) if per == "sequence" else (steps, rows, *dims)
-            if self.training:
-                drawn = (mg.random.uniform(key or 0, name, shape) < p).astype(self.dtype)
-                if order is not None and len(dims) == 1:
-                    drawn = drawn[order] if per == "sequence" else drawn[:, order]
-            else:
-                drawn = np.full(shape, p, self.dtype)
-            mask = mg.tensor(drawn, device=self.device)
-            values[name] = mg.unstack(mask) if per == "step" and len(dims) == 1 else mask
-        return values
+        values = {s.input: xs, **self.weights, **extras, **self._constants(), **self._masks(rows)}
+        ys, last = self.loop(values, dict(zip(s.states, state)), rows, compile)
+        return ys, self.State(**last)
 
-    def step(self, x: Tensor, state: Any, values: Mapping[str, Any], t: int) -> tuple[Tensor, Any]:
-        """Step number t on rows that are all in use. `values` as `begin_sequence` makes them."""
-        s = self.structure
-        rows = x.shape[0]
-        now = dict(values)
-        of_rows = {name: per for name, (_, per) in s.extras.items()}
-        of_rows |= {name: per for name, (_, dims, per) in s.masks.items() if len(dims) == 1}
-        for name, per in of_rows.items():
-            value = values[name][t] if per == "step" else values[name]
-            now[name] = value if value.shape[0] == rows else value[:rows]
-        if s.step:
-            now[s.step] = x._full((1, 1), float(t))
-        now[s.input] = x
-        now.update(zip(s.states, state))
-        out = s.graph(**now)
-        return out["y"], self.State(*(out[f"{name}_next"] for name in s.states))
+    def _constants(self) -> dict[str, Tensor]:
+        return {name: mg.tensor(array.astype(self.dtype), device=self.device)
+                for name, array in self.structure.constants.items()}
+
+    def _masks(self, rows: Rows) -> dict[str, Tensor]:
+        """Random masks, which depend on a fresh key, their name and the place of each number alone; in evaluation their
+        expectation."""
+        masks = self.structure.masks
+        key = mg.random.draw_key() if self.training and masks else 0
+        out = {}
+        for name, (p, dims, per) in masks.items():
+            leading = () if len(dims) == 2 else (rows.rows,) if per == "sequence" else (rows.steps, rows.rows)
+            shape = (*leading, *dims)
+            drawn = mg.random.uniform(key, name, shape) < p if self.training else np.full(shape, p)
+            out[name] = mg.tensor(drawn.astype(self.dtype), device=self.device)
+        return out
 
     def __repr__(self) -> str:
         s = self.structure

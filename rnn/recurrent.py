@@ -7,7 +7,10 @@ from typing import Any
 import numpy as np
 
 import minigrad as mg
+from minigrad import backends
 from minigrad.nn import Module
+from minigrad.nn.functional import dropout as dropped
+from minigrad.scan import Rows
 from minigrad.tensor import Tensor
 
 from .cell import Cell
@@ -24,13 +27,15 @@ class Recurrent(Module):
     bidirectional:  a second cell in each layer that reads from the end; the outputs stand side by side.
     batch_first:    xs and ys are (B, T, features).
     dropout:        in training, the probability with which an output between two layers is zeroed.
+    compile:        run by a plan that is derived from the cell's graph; False runs it operation by operation, as a reference.
     keywords:       what the cell takes: its sizes and settings, `dtype`, `init`.
 
     Parameters are called `layers.0.forward.W_f.h`; the second direction is `backward`.
     """
 
     def __init__(self, cell: CellType, input_size: int, hidden_size: int | None = None, num_layers: int = 1,
-                 bidirectional: bool = False, batch_first: bool = False, dropout: float = 0.0, **keywords: Any):
+                 bidirectional: bool = False, batch_first: bool = False, dropout: float = 0.0, compile: bool = True,
+                 **keywords: Any):
         if not isinstance(cell, CellType):
             found = f"a {type(cell).__name__} made from one" if isinstance(cell, Cell) else repr(cell)
             raise TypeError(f"Recurrent takes a cell class, such as LSTM, not {found}")
@@ -42,12 +47,13 @@ class Recurrent(Module):
         for _ in range(num_layers):
             layers.append({d: cell(input_size, hidden_size, **keywords) for d in ("forward", "backward")[:1 + bidirectional]})
             input_size = sum(c.structure.output_size for c in layers[-1].values())
-        self._begin(layers, batch_first, dropout)
+        self._begin(layers, batch_first, dropout, compile)
 
-    def _begin(self, layers: list[dict[str, Cell]], batch_first: bool, dropout: float) -> None:
+    def _begin(self, layers: list[dict[str, Cell]], batch_first: bool, dropout: float, compile: bool = True) -> None:
         self.layers = layers
         self.batch_first = batch_first
         self.dropout = dropout
+        self.compile = compile
         self.State = layers[0]["forward"].State
         self.input_size = layers[0]["forward"].structure.input_size
         self.output_size = sum(c.structure.output_size for c in layers[-1].values())
@@ -79,52 +85,27 @@ class Recurrent(Module):
                   (B, slots, size) with `NAME_mask` (B, slots) or `NAME_lengths` (B,).
         """
         xs = self._checked(xs)
-        steps, rows = xs.shape[:2]
-        order, counts = _ordered(lengths, steps, rows)
-        states = self._split(state, rows)
+        steps, batch = xs.shape[:2]
+        lengths = None if lengths is None else check_lengths("lengths", lengths, batch, steps, "steps")
+        states = self._split(state, batch)
         first = self.layers[0]["forward"]
         if self.batch_first:
             extras = {name: _time_first(value) if first.structure.extras.get(name, (0, ""))[1] == "step" else value
                       for name, value in extras.items()}
-        given = check_extras(first, extras, rows, steps)
-        if order is not None:
-            xs, states = xs[:, order], [type(s)(*(part[order] for part in s)) for s in states]
-            given = {name: value[:, order] if first.structure.extras[name][1] == "step" else value[order]
-                     for name, value in given.items()}
+        given = check_extras(first, extras, batch, steps)
+        xp = backends.of(xs.data).xp
+        rows = {d: Rows(steps, batch, lengths, d == "backward", xp) for d in self.layers[0]}
         last: list[Any] = []
         for k, layer in enumerate(self.layers):
             if k and self.training and self.dropout:
-                xs = xs * self._mask(k, xs, order)
+                xs = dropped(xs, self.dropout)
             outputs = []
             for direction, cell in layer.items():
-                ys, final = self._run(cell, xs, states[len(last)], given, counts, direction == "backward", order)
+                ys, final = cell.run(xs, states[len(last)], given, rows[direction], self.compile)
                 outputs.append(ys)
                 last.append(final)
             xs = outputs[0] if len(outputs) == 1 else mg.concatenate(outputs, -1)
-        if order is not None:
-            back = np.argsort(order)
-            xs, last = xs[:, back], [type(s)(*(part[back] for part in s)) for s in last]
         return (xs.swapaxes(0, 1) if self.batch_first else xs), self.State(*(mg.stack(parts) for parts in zip(*last)))
-
-    def _run(self, cell: Cell, xs: Tensor, state: Any, given: dict[str, Tensor], counts: list[int], reverse: bool,
-             order: Any) -> tuple[Tensor, Any]:
-        """One cell over all steps. Rows are sorted, longest first: step t runs on the first counts[t] of them."""
-        rows = xs.shape[1]
-        values = cell.begin_sequence(given, rows, len(counts), order=order)
-        inputs = mg.unstack(xs)
-        outputs: list[Any] = [None] * len(counts)
-        for t in reversed(range(len(counts))) if reverse else range(len(counts)):
-            n = counts[t]
-            if n == rows:
-                outputs[t], state = cell.step(inputs[t], state, values, t)
-                continue
-            idle = xs._full((rows - n, cell.structure.output_size), 0.0)
-            if n:
-                y, moved = cell.step(inputs[t][:n], [part[:n] for part in state], values, t)
-                state = type(state)(*(mg.concatenate([new, old[n:]]) for new, old in zip(moved, state)))
-                idle = mg.concatenate([y, idle])
-            outputs[t] = idle
-        return mg.stack(outputs), state
 
     def _checked(self, xs: Any) -> Tensor:
         s = self.layers[0]["forward"].structure
@@ -146,26 +127,10 @@ class Recurrent(Module):
         parts = check_state(cells[0], state, (len(cells), rows), "(layers * directions, batch, size)")
         return [cell.State(*(part[k] for part in parts)) for k, cell in enumerate(cells)]
 
-    def _mask(self, k: int, xs: Tensor, order: Any) -> Tensor:
-        """What dropout multiplies the inputs of layer k with; a row's mask does not depend on its place in the sort."""
-        keep = mg.random.uniform(mg.random.draw_key(), f"layers.{k}.dropout", xs.shape) >= self.dropout
-        scaled = keep.astype(xs.dtype) / (1 - self.dropout)
-        return mg.tensor(scaled.astype(xs.dtype) if order is None else scaled.astype(xs.dtype)[:, order], device=xs.device)
-
     def __repr__(self) -> str:
         first, count = self.layers[0]["forward"], sum(p.size for p in self.parameters())
         options = [f"{len(self.layers)} layers"] * (len(self.layers) > 1) + ["bidirectional"] * (len(self.layers[0]) > 1)
         return f"Recurrent {', '.join([*options, f'{count} parameters in all'])}, of\n{first!r}"
-
-
-def _ordered(lengths: Any, steps: int, rows: int) -> tuple[Any, list[int]]:
-    """The rows longest first (None if they stand so), and how many of them each step runs on."""
-    if lengths is None:
-        return None, [rows] * steps
-    lengths = check_lengths("lengths", lengths, rows, steps, "steps")
-    order = np.argsort(-lengths.astype(np.int64), kind="stable")
-    counts = [int((lengths > t).sum()) for t in range(steps)]
-    return (None if np.array_equal(order, np.arange(rows)) else order), counts
 
 
 def _time_first(value: Any) -> Any:

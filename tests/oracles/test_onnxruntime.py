@@ -79,7 +79,7 @@ def onnx_run(how: Translation, cells: list, direction: str, xs: np.ndarray, init
     inputs |= {"X": xs, **dict(zip(("initial_h", "initial_c"), initial))}
     if sizes.lengths is not None:
         inputs["sequence_lens"] = np.array(sizes.lengths, np.int32)
-    return session(how, direction, len(cells), sizes.hidden, tuple(inputs)).run(None, inputs)
+    return model_for(how, direction, len(cells), sizes.hidden, tuple(inputs)).run(None, inputs)
 
 
 def translated(how: Translation, cell: Any) -> dict[str, np.ndarray]:
@@ -97,7 +97,7 @@ def translated(how: Translation, cell: Any) -> dict[str, np.ndarray]:
     return out | ({"P": np.concatenate([own[name] for name in how.peepholes])} if how.peepholes else {})
 
 
-def session(how: Translation, direction: str, count: int, hidden: int, given: tuple[str, ...]) -> Any:
+def model_for(how: Translation, direction: str, count: int, hidden: int, given: tuple[str, ...]) -> Any:
     attributes = dict(how.attributes)
     if "activations" in attributes:
         attributes["activations"] = [attributes["activations"]] * count

@@ -590,14 +590,14 @@ def test_features_of_a_row_may_be_reduced_and_cut():
 
 def test_a_state_may_become_a_number_a_parameter_or_another_state():
     class A(Cell):
-        x, h, zero, learned, last = Input(), State(), State(), State(), State()
+        x, h, zero, learned, last, total = Input(), State(), State(), State(), State(), State()
         v = Vector()
         h_next = tanh(W @ [h, x])
-        zero_next, learned_next, last_next = 0, v, h
+        zero_next, learned_next, last_next, total_next = 0, v, h, w @ x
 
     layer = Recurrent(A, 2, 3, init=lambda _, shape: np.full(shape, 0.5))
-    ys, last = layer(mg.ones(3, 2, 2), [mg.ones(1, 2, 3)] * 4)
-    assert not last.zero.numpy().any() and (last.learned.numpy() == 0.5).all()
+    ys, last = layer(mg.ones(3, 2, 2), [mg.ones(1, 2, 3)] * 5)
+    assert not last.zero.numpy().any() and (last.learned.numpy() == 0.5).all() and (last.total.numpy() == 1).all()
     np.testing.assert_array_equal(last.last.numpy()[0], ys.numpy()[1])
 
 

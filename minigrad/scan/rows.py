@@ -1,0 +1,118 @@
+"""Where the rows of ragged sequences stand in memory, so that no step computes a row that has ended.
+
+Rows are sorted, longest first; step t runs on the first counts[t] of them. A quantity of every step is stored packed: the
+rows of step 0, then those of step 1, ... A state is stored in blocks: block t holds what step t reads and step t - 1 wrote
+(in the backward direction the other way round). Without lengths both are plain (steps * rows) arrays.
+"""
+
+from __future__ import annotations
+
+from itertools import accumulate
+from typing import Any
+
+import numpy as np
+
+
+class Rows:
+    """steps, rows; `lengths` of the rows or None; `reverse` for the direction that begins at each row's end; `xp`, the module
+    of the arrays that are packed.
+
+    counts:   rows of each step.                    offsets:  where they begin in a packed array; the last is the total.
+    starts:   where each block of a state begins.   order:    the rows, longest first, or None.
+    index:    the place of each packed row in (steps * rows), or None where that is the order itself.
+    """
+
+    def __init__(self, steps: int, rows: int, lengths: np.ndarray | None = None, reverse: bool = False, xp: Any = np):
+        self.steps, self.rows, self.reverse, self.xp = steps, rows, reverse, xp
+        self.order = self.index = None
+        self.counts = [rows] * steps
+        if lengths is not None and (lengths != steps).any():
+            order = np.argsort(-lengths.astype(np.int64), kind="stable")
+            self.counts = (lengths[None, :] > np.arange(steps)[:, None]).sum(1).tolist()
+            self.index = xp.asarray(np.concatenate([t * rows + order[:n] for t, n in enumerate(self.counts)]))
+            self.order = xp.asarray(order)
+        self.offsets = [0, *accumulate(self.counts)]
+        blocks = [self.counts[0], *self.counts]
+        self.starts = [0, *accumulate(blocks)]
+        self.total = self.offsets[-1]
+
+    def __iter__(self) -> Any:
+        """The steps in the order in which they run."""
+        return iter(range(self.steps - 1, -1, -1) if self.reverse else range(self.steps))
+
+    def packed(self, t: int) -> slice:
+        """Step t in a packed array."""
+        return slice(self.offsets[t], self.offsets[t + 1])
+
+    def before(self, t: int) -> slice:
+        """What step t reads, in a state's blocks."""
+        start = self.starts[t + self.reverse]
+        return slice(start, start + self.counts[t])
+
+    def after(self, t: int) -> slice:
+        """What step t writes."""
+        start = self.starts[t + (not self.reverse)]
+        return slice(start, start + self.counts[t])
+
+    def pack(self, array: Any) -> Any:
+        """(steps, rows, ...) -> (total, ...)."""
+        flat = array.reshape(-1, *array.shape[2:])
+        return flat if self.index is None else flat[self.index]
+
+    def unpack(self, array: Any) -> Any:
+        """(total, ...) -> (steps, rows, ...), zero where no row runs."""
+        if self.index is None:
+            return array.reshape(self.steps, self.rows, *array.shape[1:])
+        out = self.xp.zeros((self.steps * self.rows, *array.shape[1:]), array.dtype)
+        out[self.index] = array
+        return out.reshape(self.steps, self.rows, *array.shape[1:])
+
+    def sort(self, array: Any) -> Any:
+        """(rows, ...) with the longest first."""
+        return array if self.order is None else array[self.order]
+
+    def unsort(self, array: Any) -> Any:
+        return array if self.order is None else array[self.back]
+
+    @property
+    def back(self) -> Any:
+        """What undoes `order`."""
+        return None if self.order is None else self.xp.argsort(self.order)
+
+    def numbers(self, dtype: Any) -> Any:
+        """(total, 1): the number of the step of each packed row."""
+        return self.xp.asarray(np.repeat(np.arange(self.steps), self.counts)[:, None].astype(dtype))
+
+    def begin(self, blocks: Any, first: Any) -> None:
+        """Put the first states (rows, size) where the first step of each row reads them."""
+        if not self.reverse:
+            blocks[self.before(0)] = first[:self.counts[0]]
+            return
+        running = 0
+        for t in self:                                      # backward, rows join as their end is reached
+            blocks[self.starts[t + 1] + running:self.starts[t + 1] + self.counts[t]] = first[running:self.counts[t]]
+            running = self.counts[t]
+
+    def last(self, blocks: Any, first: Any) -> Any:
+        """(rows, size): each row's state after its last step; the first one for a row without steps."""
+        last = first.copy()
+        for t in self if self.index is not None else [0 if self.reverse else self.steps - 1]:
+            last[:self.counts[t]] = blocks[self.after(t)]
+        return last
+
+    def befores(self, blocks: Any) -> Any:
+        """What all steps read, packed, from a state's blocks."""
+        return self._gathered(blocks, self.before, self.rows if self.reverse else 0)
+
+    def afters(self, blocks: Any) -> Any:
+        """What all steps wrote, packed."""
+        return self._gathered(blocks, self.after, 0 if self.reverse else self.rows)
+
+    def _gathered(self, blocks: Any, where: Any, first: int) -> Any:
+        if self.index is None:
+            return blocks[first:first + self.total]
+        return blocks[self.xp.asarray(np.concatenate([np.arange(where(t).start, where(t).stop) for t in range(self.steps)]))]
+
+    def owners(self) -> Any:
+        """The sorted row that each packed row belongs to, to spread a quantity of rows over the steps."""
+        return self.xp.asarray(np.concatenate([np.arange(n) for n in self.counts]))
