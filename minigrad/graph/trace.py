@@ -22,7 +22,9 @@ class Graph:
     def __init__(self, inputs: Mapping[str, Symbol], outputs: Mapping[str, Symbol], order: Sequence[Symbol] = ()):
         self.inputs = dict(inputs)
         self.outputs = dict(outputs)
-        self.nodes: list[Symbol] = postorder([*self.inputs.values(), *order, *self.outputs.values()], operands)
+        used = {id(node) for node in postorder(list(self.outputs.values()), operands)}
+        first = [*self.inputs.values(), *(node for node in order if id(node) in used)]
+        self.nodes: list[Symbol] = postorder([*first, *self.outputs.values()], operands)
         position = {id(node): i for i, node in enumerate(self.nodes)}
         for node in self.nodes:
             if node.op is None and not any(node is leaf for leaf in self.inputs.values()):

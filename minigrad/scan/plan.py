@@ -228,8 +228,9 @@ def _half(graph: Graph, edges: list[Edge], planes: dict[str, slice], carried: li
     later |= {id(a) for n in order if side[id(n)] == "after" for a in operands(n)}
     if backward:
         later -= {id(e.source) for e in edges}              # these stand in the work buffer
-    stacked = [n for n in order if side[id(n)] == "loop" and id(n) in later and id(n) not in known
-               and id(n) not in received and not any(n is u for u in updates)]
+    else:
+        later -= received | {id(u) for u in updates}        # and these in the states' blocks
+    stacked = [n for n in order if side[id(n)] == "loop" and id(n) in later and id(n) not in known]
     return Half(graph, edges, stages["before"], stages["loop"], stages["after"], stacked, sums)
 
 

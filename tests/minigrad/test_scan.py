@@ -1,0 +1,210 @@
+"""Time loops: the plan that is derived, and its agreement with the loop operation by operation."""
+
+import numpy as np
+import pytest
+
+import minigrad as mg
+import rnn
+from minigrad.autograd import differentiate
+from minigrad.scan import Loop, Rows
+from minigrad.scan.plan import plan
+from rnn import Cell, Input, State, W, b
+from shipped import SHIPPED, made, sizes_of
+
+
+def plan_of(cell, **sizes):
+    s = cell(3, 4, **sizes).structure
+    return plan(s.graph, {name: f"{name}_next" for name in s.states}, list(s.graph.inputs))
+
+
+def products(stages):
+    return [[e.weight for e in group.edges] for stage in stages for group in stage.groups]
+
+
+# -- the plan -----------------------------------------------------------------------------------------------------------------
+def test_lstm_has_one_product_before_and_one_in_the_loop():
+    p = plan_of(rnn.LSTM)
+    assert products(p.forward.before) == [["W_f.x", "W_i.x", "W_g.x", "W_o.x"]]
+    assert products(p.forward.loop) == [["W_f.h", "W_i.h", "W_g.h", "W_o.h"]]
+    assert products(p.backward.loop) == [["W_f.h", "W_i.h", "W_g.h", "W_o.h"]]
+    assert products(p.backward.after) == [["W_f.x", "W_i.x", "W_g.x", "W_o.x"]]
+
+
+def test_the_articles_cells_have_two_stages():
+    peephole, gru = plan_of(rnn.PeepholeLSTM), plan_of(rnn.GRU)
+    stages = [[[e.weight for e in g.edges] for g in stage.groups] for stage in peephole.forward.loop]
+    assert stages == [[], [["W_f.c", "W_i.c"], ["W_f.h", "W_i.h", "W_g.h", "W_o.h"]], [["W_o.c_next"]]]
+    assert products(gru.forward.loop) == [["W_z.h", "W_r.h"], ["W_n.h"]]
+    assert products(gru.forward.before) == [["W_z.x", "W_r.x", "W_n.x"]]
+
+
+def test_costly_results_are_saved_and_cheap_ones_computed_again():
+    """An LSTM keeps four gates beside its states, a GRU three, a reset-after GRU also the product that r scales."""
+    saved = {cell: [s.name for s in plan_of(cell).saved] for cell in (rnn.LSTM, rnn.GRU, rnn.ResetAfterGRU)}
+    assert saved == {rnn.LSTM: ["f", "i", "g", "o"], rnn.GRU: ["z", "r", "n"], rnn.ResetAfterGRU: ["q", "r", "z", "n"]}
+
+
+def test_no_sum_over_rows_is_left_in_a_loop():
+    for name, cell in SHIPPED.items():
+        for stage in plan_of(cell, **sizes_of(cell)).backward.loop:
+            assert not any(node.op.name in ("sum", "contract") and "T" not in node.shape for node in stage.nodes), name
+
+
+def test_cells_without_a_product_of_the_state_have_none_in_their_loop():
+    p = plan_of(rnn.variants.MinGRU)
+    assert products(p.forward.loop) == products(p.backward.loop) == []
+    assert {node.name for stage in p.forward.loop for node in stage.nodes} <= {"h_next", None}
+
+
+def test_planes_make_the_targets_of_each_operand_neighbours():
+    planes = plan_of(rnn.ResetAfterGRU).planes
+    assert sorted(planes, key=lambda pre: planes[pre].start) == ["q", "r_pre", "z_pre", "n_pre"]
+
+
+def test_a_plan_does_not_depend_on_names_or_on_the_order_of_independent_equations():
+    class One(Cell):
+        x, h = Input(), State()
+        z = mg.sigmoid(W @ [h, x])
+        r = mg.sigmoid(W @ [h, x])
+        n = mg.tanh(W @ [r * h, x])
+        h_next = (1 - z) * h + z * n
+
+    class Other(Cell):
+        inp, state = Input(), State()
+        reset = mg.sigmoid(W @ [state, inp])
+        update = mg.sigmoid(W @ [state, inp])
+        new = mg.tanh(W @ [reset * state, inp])
+        state_next = (1 - update) * state + update * new
+
+    def shape_of(p):
+        return [[(len(s.groups), [len(g.edges) for g in s.groups], len(s.nodes)) for s in stages]
+                for half in (p.forward, p.backward) for stages in (half.before, half.loop, half.after)]
+
+    assert shape_of(plan_of(One)) == shape_of(plan_of(Other))
+
+
+# -- agreement ----------------------------------------------------------------------------------------------------------------
+def loop_and_values(name, rng, steps, batch):
+    cell = made(name, rng, 3, 4).layers[0]["forward"]
+    s = cell.structure
+    sizes = {"T": steps, "B": batch, "S": 5}
+    values = {}
+    for leaf_name, leaf in s.graph.inputs.items():
+        shape = [sizes.get(d, d) for d in leaf.shape]
+        if leaf_name in s.masks:
+            values[leaf_name] = mg.tensor((rng.random(shape) < 0.5).astype(float))
+        elif s.extras.get(leaf_name, (0, ""))[1] == "slots":
+            values[leaf_name] = mg.tensor(rng.random(shape) < 0.6)
+        elif leaf_name in s.constants:
+            values[leaf_name] = mg.tensor(s.constants[leaf_name])
+        elif leaf_name not in (*s.states, s.step, *cell.weights):
+            values[leaf_name] = mg.tensor(rng.standard_normal(shape), requires_grad=True)
+    states = {k: mg.tensor(rng.standard_normal((batch, n)), requires_grad=True) for k, n in s.states.items()}
+    return Loop(s.graph, {k: f"{k}_next" for k in s.states}, s.step), {**values, **cell.weights}, states
+
+
+def results(loop, values, states, rows, compile, rng_seed=0):
+    """Outputs, last states, and the gradients of their weighed sum by everything."""
+    rng = np.random.default_rng(rng_seed)
+    ys, last = loop(values, states, rows, compile)
+    outputs = [ys, *last.values()]
+    seeds = [mg.tensor(rng.standard_normal(y.shape)) for y in outputs]
+    inputs = [v for v in (*values.values(), *states.values()) if v.requires_grad]
+    with mg.no_grad():
+        found = differentiate(outputs, seeds, inputs)
+    return [y.numpy() for y in outputs], [np.zeros(x.shape) if g is None else g.numpy() for x, g in found]
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+@pytest.mark.parametrize("name", SHIPPED)
+def test_the_plan_agrees_with_the_loop_operation_by_operation(name, reverse, rng):
+    for steps, lengths in ((1, None), (4, None), (4, np.array([2, 0, 4]))):
+        loop, values, states = loop_and_values(name, rng, steps, 3)
+        rows = Rows(steps, 3, lengths, reverse)
+        expected, found = (results(loop, values, states, rows, compile) for compile in (False, True))
+        for a, b_ in zip((*expected[0], *expected[1]), (*found[0], *found[1])):
+            np.testing.assert_allclose(b_, a, rtol=1e-9, atol=1e-11)
+
+
+def test_one_plan_serves_every_size(rng):
+    loop, values, states = loop_and_values("LSTM", rng, 3, 2)
+    for _ in range(2):
+        loop(values, states, Rows(3, 2))
+    values["x"] = mg.tensor(rng.standard_normal((7, 5, 3)), requires_grad=True)
+    loop(values, {k: mg.zeros(5, 4, dtype="float64") for k in states}, Rows(7, 5))
+    assert len(loop._plans) == 1
+
+
+def test_without_gradients_nothing_is_saved(rng):
+    loop, values, states = loop_and_values("LSTM", rng, 3, 2)
+    with mg.no_grad():
+        ys, _ = loop(values, states, Rows(3, 2))
+    assert not ys.requires_grad and loop._plans[()].saved == [] and loop._plans[()].backward is None
+
+
+def test_only_wanted_gradients_are_planned(rng):
+    loop, values, states = loop_and_values("LSTM", rng, 3, 2)
+    values["x"] = values["x"].detach()
+    ys, _ = loop(values, states, Rows(3, 2))
+    ys.sum().backward()
+    made_plan = next(iter(loop._plans.values()))
+    assert "d_x" not in made_plan.backward.graph.outputs and values["W_f.x"].grad is not None
+
+
+@pytest.mark.parametrize("name", ["LSTM", "GRU", "AttentiveGRU"])
+def test_second_derivatives_go_through_the_eager_loop(name, rng):
+    loop, values, states = loop_and_values(name, rng, 3, 2)
+    norms = []
+    for compile in (False, True):
+        inputs = [v for v in values.values() if v.requires_grad]
+        ys, _ = loop(values, states, Rows(3, 2), compile)
+        first = differentiate([(ys * ys).sum()], [mg.tensor(1.0, "float64")], inputs)
+        total = sum(((g * g).sum() for _, g in first[1:]), (first[0][1] * first[0][1]).sum())
+        second = differentiate([total], [mg.tensor(1.0, "float64")], inputs)
+        norms.append([g.numpy() for _, g in second])
+    for a, b_ in zip(*norms):
+        np.testing.assert_allclose(b_, a, rtol=1e-9, atol=1e-11)
+
+
+def test_parameters_assigned_before_the_gradient_are_refused(rng):
+    layer = rnn.Recurrent(rnn.LSTM, 2, 3)
+    ys, _ = layer(mg.randn(4, 2, 2))
+    weight = dict(layer.named_parameters())["layers.0.forward.W_f.h"]
+    weight.assign(weight.numpy() * 2)
+    with pytest.raises(RuntimeError, match=r"loop: an argument of shape \(3, 3\) was assigned new values"):
+        ys.sum().backward()
+
+
+def test_rows_that_have_ended_are_not_computed(rng):
+    """NaN in the padding reaches nothing."""
+    layer = rnn.Recurrent(rnn.LSTM, 2, 3, bidirectional=True)
+    xs = rng.standard_normal((5, 3, 2)).astype("float32")
+    padded = xs.copy()
+    lengths = [2, 5, 0]
+    padded[np.arange(5)[:, None] >= lengths] = np.nan
+    for compile in (True, False):
+        layer.compile = compile
+        clean, dirty = (layer(mg.tensor(a), lengths=lengths)[0] for a in (xs, padded))
+        assert np.array_equal(clean.numpy(), dirty.numpy())
+        layer.zero_grad()
+        dirty.sum().backward()
+        assert all(np.isfinite(p.grad.numpy()).all() for p in layer.parameters())
+
+
+def test_a_bias_or_state_alone_is_a_cell_too(rng):
+    class Counter(Cell):
+        x, h, before = Input("hidden"), State(), State()
+        h_next = h + x
+        before_next = h
+        y = W @ before + b
+
+    layer = rnn.Recurrent(Counter, 2, 2, dtype="float64")
+    xs = mg.tensor(rng.standard_normal((5, 3, 2)), requires_grad=True)
+    both = []
+    for compile in (True, False):
+        layer.compile, xs.grad = compile, None
+        ys, state = layer(xs, lengths=[5, 1, 3])
+        ((ys * ys).sum() + state.before.sum()).backward()
+        both.append((ys.numpy(), xs.grad.numpy()))
+    np.testing.assert_allclose(both[0][0], both[1][0], atol=1e-12)
+    np.testing.assert_allclose(both[0][1], both[1][1], atol=1e-12)
