@@ -210,11 +210,13 @@ _PLAIN = {int, float, bool}
 
 
 class Parameter(Tensor):
-    """A tensor to be trained: a leaf that requires a gradient and takes new values by `assign`."""
+    """A tensor to be trained, from an array, a tensor or numbers: a leaf that requires a gradient and takes new values by
+    `assign`."""
 
     __slots__ = ("version",)
 
     def __init__(self, data: Any, requires_grad: bool = True):
+        data = data if isinstance(data, Tensor) or backends.is_array(data) else tensor(data)
         super().__init__(data._array if isinstance(data, Tensor) else data, requires_grad)
         self.version = 0
 

@@ -38,6 +38,10 @@ class Graph:
 
     def __call__(self, /, **values: Any) -> dict[str, Any]:
         """Run on tensors (recorded on the tape), on arrays, or on symbols (which puts this graph inside another)."""
+        if values.keys() != self.inputs.keys():
+            missing, unknown = [n for n in self.inputs if n not in values], [n for n in values if n not in self.inputs]
+            raise TypeError(f"the graph's inputs are {', '.join(self.inputs)}; missing: {', '.join(missing) or 'none'}; "
+                            f"unknown: {', '.join(unknown) or 'none'}")
         done: list[Any] = []
         for node, (op, args, computed, attributes) in zip(self.nodes, self._program):
             if op is None:

@@ -86,12 +86,20 @@ def _index_shape(x: tuple, index: Any) -> tuple:
             d = next(dims, None)
             if d is None or (isinstance(d, str) and i != slice(None)):
                 raise shapes.ShapeError(f"cannot index {shapes.show(x)} with {index}: an axis that is missing or whose "
-                                        "size is known only at run time")
+                                        "size is known only at run time; count from the end, as in x[..., :1]")
             if isinstance(i, slice):
                 out.append(d if isinstance(d, str) else len(range(*i.indices(d))))
             elif not -d <= i < d:
                 raise shapes.ShapeError(f"index {i} is outside an axis of size {d}")
     return tuple(out)
+
+
+def _spread_shape(x: tuple, shape: tuple) -> tuple:
+    if not all(isinstance(d, int) for d in shape):
+        raise shapes.ShapeError(f"{shapes.show(shape)} has sizes that are known only at run time; use broadcast_like")
+    if shapes.broadcast(x, shape) != shape:
+        raise shapes.ShapeError(f"{shapes.show(x)} cannot be spread to {shapes.show(shape)}")
+    return shape
 
 
 def _place(xp: Any, g: Any, like: Any, index: tuple) -> Any:
@@ -120,7 +128,7 @@ expand_dims = row("expand_dims", lambda xp, x, axis: xp.expand_dims(x, axis), _i
                   lambda g, y, x, axis: g.squeeze(axis), canonical=_insert)
 squeeze = row("squeeze", lambda xp, x, axis: xp.squeeze(x, axis), lambda x, axis: shapes.reduced(x, axis), LAYOUT,
               lambda g, y, x, axis: g.expand_dims(axis), canonical=_remove)
-broadcast_to = row("broadcast_to", lambda xp, x, shape: xp.broadcast_to(x, shape), lambda x, shape: shape, LAYOUT,
+broadcast_to = row("broadcast_to", lambda xp, x, shape: xp.broadcast_to(x, shape), _spread_shape, LAYOUT,
                    lambda g, y, x, shape: g)
 broadcast_like = row("broadcast_like", lambda xp, x, like: xp.broadcast_to(x, like.shape), shapes.like, LAYOUT,
                      lambda g, y, x, like: g, None)

@@ -92,6 +92,10 @@ class _Resolver:
         self._check(out)
         out.output = latest["y"] if self._has_output(latest) else latest[f"{out.states[0]}_next"]
         out.equations = _needed(out, _sorted(self.cell, self.found))
+        for key, equation in self.found.items():
+            state = key.removesuffix("_next")
+            if state != key and key not in out.equations and not isinstance(self.declarations.get(state), State):
+                raise CellError(f"{equation.where}: {key} updates no state and nothing uses it; declare {state} = State()")
         return out
 
     def _has_output(self, latest: dict[str, str]) -> bool:
