@@ -12,8 +12,8 @@ from minigrad.ops.shapes import show
 from minigrad.tensor import Tensor
 
 from .language.build import size_names
+from .language.definition import Definition
 from .language.expressions import Setting
-from .language.resolve import Definition
 from .language.structure import CellGraph
 
 if TYPE_CHECKING:

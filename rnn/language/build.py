@@ -12,6 +12,7 @@ from minigrad.ops import ShapeError, apply, elementwise, layout, products
 from minigrad.ops.shapes import show
 from minigrad.symbol import Symbol
 
+from .definition import Definition
 from .expressions import (
     Bernoulli,
     CellError,
@@ -30,7 +31,6 @@ from .expressions import (
 )
 from .meaning import meaning
 from .nodes import Blocks, Link, Weight, links, nodes
-from .resolve import Definition
 from .structure import CellGraph
 
 

@@ -6,8 +6,9 @@ from typing import Any
 
 from .body import Body, Written
 from .build import trial
+from .definition import Definition
 from .expressions import Expression, Inner, Reference
-from .resolve import Definition, resolve
+from .resolve import resolve
 
 
 class Machinery:

@@ -8,9 +8,9 @@ from minigrad.codegen.dialects import PYTHON
 from minigrad.codegen.printer import precedence_of
 from minigrad.ops import Op, layout, products
 
+from .definition import Definition
 from .expressions import Composite, Expression
 from .nodes import Blocks, Link, Weight, nodes
-from .resolve import Definition
 
 _ATOM = precedence_of("f({0})")
 
