@@ -35,7 +35,7 @@ def python_function(region: Region) -> str:
 def python_names(xp: Any, dtype: Any) -> dict[str, Callable[..., Any]]:
     """What a printed Python function calls: the operations by their names, over arrays of the module `xp`; and `number`,
     which makes numbers of `dtype` of truth values. Of Python's floats alone `where` would make float64."""
-    names: dict[str, Callable[..., Any]] = {op.name: partial(op.array, xp) for op in TABLE.values() if op.elementwise}
+    names: dict[str, Callable[..., Any]] = {op.name: partial(op.array, xp) for op in TABLE.values()}
     return names | {"number": lambda x: x.astype(dtype), "where": lambda *args: xp.where(*args).astype(dtype, copy=False)}
 
 

@@ -9,7 +9,7 @@ from itertools import count
 from typing import NamedTuple
 
 from ..graph import Region
-from ..ops import Op, elementwise
+from ..ops import Op, ShapeError, elementwise
 from ..symbol import Symbol
 from .dialects import Dialect
 
@@ -75,12 +75,21 @@ def _expression(node: Symbol, texts: dict[int, Text], dialect: Dialect, dtype: s
     assert op is not None
     given = [texts[id(a)] if isinstance(a, Symbol) else Text(dialect.literal(a, dtype)) for a in node.inputs]
     given = [a if _takes_truth(op, k) else _number(a, dialect) for k, a in enumerate(given)]
-    template = dialect.template(op, dtype)
+    template = dialect.template(op, dtype) if op.elementwise else _call(node, dialect)
     if template == "{0}":
         return given[0]
     own = precedence_of(template)
     return Text(template.format(*(f"({a.text})" if _needs_brackets(a.precedence, own, k) else a.text
                                   for k, a in enumerate(given))), own, op in _LOGIC | _COMPARISONS)
+
+
+def _call(node: Symbol, dialect: Dialect) -> str:
+    """What is no elementwise operation is called by its name, where a dialect has arrays."""
+    assert node.op is not None
+    if dialect.declare:
+        raise ShapeError(f"{node!r}: {node.op.name} has no form in a {dialect.name} kernel, which computes element by element")
+    given = [*(f"{{{k}}}" for k in range(len(node.inputs))), *(f"{name}={value!r}" for name, value in node.attributes.items())]
+    return f"{node.op.name}({', '.join(given)})"
 
 
 def _takes_truth(op: Op, k: int) -> bool:

@@ -24,8 +24,8 @@ def derive(graph: Graph, by: Sequence[str] | None = None) -> Graph:
     seeds = {f"g_{name}": Symbol(y.shape, f"g_{name}") for name, y in graph.outputs.items()}
     gates = [node for node in graph.nodes if node.op is not None and node.name]
     found = differentiate(list(graph.outputs.values()), list(seeds.values()), [*chosen, *gates])
-    for gate, g in found[len(chosen):]:                 # d_f: the gradients of what has a name get names, too
+    for x, g in [*found[len(chosen):], *found[:len(chosen)]]:       # d_f: the gradients of what has a name get names, too
         if g is not None and g.op is not None and g.name is None:
-            g.name = f"d_{gate.name}"
+            g.name = f"d_{x.name}"
     outputs = {f"d_{x.name}": g for x, g in found[:len(chosen)] if g is not None}
     return Graph({**graph.inputs, **seeds}, outputs)

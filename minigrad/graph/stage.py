@@ -3,6 +3,7 @@ elementwise operations, each of which becomes one kernel."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import count
 
@@ -24,6 +25,7 @@ class Region:
     outputs: list[Symbol]
     nodes: list[Symbol]
     labels: dict[int, str] = field(default_factory=dict)
+    functions: dict[tuple, Callable] = field(default_factory=dict, repr=False)      # what has been made of it
 
 
 @dataclass

@@ -3,10 +3,12 @@ product a group and the stages' operations, on the rows that are in use."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from ..ops import Op, reductions
+from ..codegen import python_function, python_names
+from ..graph import Region
+from ..ops import reductions
 from ..symbol import Symbol
 from .plan import Group, Half, Plan, Stage
 from .rows import Rows
@@ -106,9 +108,11 @@ class Execution:
         of_rows = [(i, self.given[i]) for i, a in leaves.items() if "T" not in a.shape and "B" in a.shape]
         fixed = {i: self.given[i] for i, a in leaves.items() if "T" not in a.shape and "B" not in a.shape}
         kept: list[tuple[int, Any]] = []
-        program = [(self._groups(stage), [_instruction(n) for n in stage.nodes],
-                    [(id(s), self.plan.planes[pre]) for s, pre in stage.writes]) for stage in half.loop]
         xp, work = self.xp, self.work
+        program = [(self._groups(stage), compiled(region, xp, work.dtype),
+                    [id(a) for a in region.inputs], [id(y) for y in region.outputs],
+                    [(id(s), self.plan.planes[pre]) for s, pre in stage.writes])
+                   for stage, region in zip(half.loop, half.regions)]
         for t in reversed(list(rows)) if self.backward else rows:
             m, here = rows.counts[t], rows.packed(t)
             env = dict(fixed)
@@ -119,15 +123,15 @@ class Execution:
             for c in carried:
                 env[id(c.leaf)] = c.read(t, m)
             now = work[here]
-            for groups, instructions, writes in program:
+            for groups, function, reads, results, writes in program:
                 for columns, matrix, i in groups:
                     if self.backward:
                         product = now[:, columns] @ matrix
                         env[i] = env[i] + product if i in env else product
                     else:
                         now[:, columns] += env[i] @ matrix
-                for i, function, args, attributes in instructions:
-                    env[i] = function(xp, *[env[a] if computed else a for computed, a in args], **attributes)
+                if results:
+                    env.update(zip(results, function(*[env[i] for i in reads])))
                 for i, columns in writes:
                     now[:, columns] = env[i]
             if not kept:
@@ -175,10 +179,14 @@ class Carried:
         self.array[slice(m) if self.rows is None else self.rows.after(t)] = value
 
 
-def _instruction(node: Symbol) -> tuple:
-    op: Op = node.op  # type: ignore[assignment]
-    args = [(True, id(a)) if isinstance(a, Symbol) else (False, a) for a in node.inputs]
-    return id(node), op.array, args, node.attributes
+def compiled(region: Region, xp: Any, dtype: Any) -> Callable[..., tuple]:
+    """The region's operations as a function over arrays of `xp`, from the source that is printed for it; made once."""
+    key = (xp.__name__, str(dtype))
+    if key not in region.functions:
+        names = python_names(xp, dtype)
+        exec(compile(python_function(region), f"<{region.name}>", "exec"), names)
+        region.functions[key] = names[region.name]
+    return region.functions[key]
 
 
 def forward(plan: Plan, rows: Rows, given: Mapping[str, Any], states: Mapping[str, Any],

@@ -6,12 +6,12 @@ other values (edges). Nothing here knows a cell: the plan follows from what reac
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import permutations
 
 from ..autograd import operands, postorder
-from ..graph import Graph, derive
+from ..graph import Graph, Region, derive
 from ..graph.simplify import simplify
 from ..ops import Cost, reductions
 from ..symbol import Symbol
@@ -46,6 +46,13 @@ class Stage:
     nodes: list[Symbol] = field(default_factory=list)
     writes: list[tuple[Symbol, str]] = field(default_factory=list)
 
+    def region(self, name: str, later: set[int]) -> Region:
+        """The nodes as one region that reads what it does not compute and writes what `later` holds, the ids of what is used
+        outside."""
+        inside = {id(n) for n in self.nodes}
+        reads = {id(a): a for n in self.nodes for a in operands(n) if id(a) not in inside}
+        return Region(name, list(reads.values()), [n for n in self.nodes if id(n) in later], self.nodes)
+
 
 @dataclass
 class Half:
@@ -54,6 +61,7 @@ class Half:
     before, loop, after:  stages. What stands before or after the loop is computed for all steps at once.
     stacked:              values of the loop that are kept for all steps.
     sums:                 nodes that sum over the steps and keep the rows, which are accumulated in the loop.
+    regions:              the operations of each stage of the loop, to be printed as one function.
     """
 
     graph: Graph
@@ -63,6 +71,7 @@ class Half:
     after: list[Stage]
     stacked: list[Symbol]
     sums: list[Symbol]
+    regions: list[Region]
 
 
 @dataclass
@@ -190,6 +199,7 @@ def _half(graph: Graph, edges: list[Edge], planes: dict[str, slice], carried: li
             leading |= {id(a) for a in needs(node)}
     received = {id(c) for c in carried}
     side = {id(n): "before" if id(n) not in reached else "loop" if id(n) in leading | received else "after" for n in order}
+    _sink(order, side, needs, {id(w) for w in (*wanted, *(e.source for e in edges))})
     sums = [n for n in sums if side[id(n.inputs[0])] == "loop"]
 
     def when(edge: Edge) -> str:
@@ -202,6 +212,16 @@ def _half(graph: Graph, edges: list[Edge], planes: dict[str, slice], carried: li
         fed = [level[id(e.source)] + 1 if side[id(e.source)] == when(e) else 1 for e in feeds.get(id(node), [])
                if when(e) == side[id(node)]]
         level[id(node)] = max([0, *beside, *fed])
+    last: dict[int, list[int]] = {}                         # stages at which a value is needed within its side of the loop
+    for node in reversed(order):
+        if id(node) in last and node.op is not None and node.op.elementwise and id(node) not in known:
+            level[id(node)] = max(level[id(node)], min(last[id(node)]))
+        for a in operands(node) if id(node) not in known else []:
+            if side[id(a)] == side[id(node)]:
+                last.setdefault(id(a), []).append(level[id(node)])
+        for e in feeds.get(id(node), []):
+            if side[id(e.source)] == when(e) == side[id(node)]:
+                last.setdefault(id(e.source), []).append(level[id(node)] - 1)
     stages: dict[str, list[Stage]] = {"before": [], "loop": [], "after": []}
 
     def stage(name: str, k: int) -> Stage:
@@ -231,7 +251,25 @@ def _half(graph: Graph, edges: list[Edge], planes: dict[str, slice], carried: li
     else:
         later -= received | {id(u) for u in updates}        # and these in the states' blocks
     stacked = [n for n in order if side[id(n)] == "loop" and id(n) in later and id(n) not in known]
-    return Half(graph, edges, stages["before"], stages["loop"], stages["after"], stacked, sums)
+    used = {id(n) for n in (*stacked, *updates, *(s.inputs[0] for s in sums), *(e.source for e in edges))}
+    regions = []
+    for k, st in enumerate(stages["loop"]):
+        after = {id(a) for other in stages["loop"][k + 1:] for n in other.nodes for a in operands(n)}
+        regions.append(st.region(f"{'backward' if backward else 'forward'}_{k}", used | after))
+    return Half(graph, edges, stages["before"], stages["loop"], stages["after"], stacked, sums, regions)
+
+
+def _sink(order: list[Symbol], side: dict[int, str], needs: Callable[[Symbol], list[Symbol]], fixed: set[int]) -> None:
+    """What is cheap and only the loop uses is computed there, as late as its first user, and never stands in memory."""
+    users: dict[int, list[Symbol]] = {}
+    for node in order:
+        for a in needs(node):
+            users.setdefault(id(a), []).append(node)
+    for node in reversed(order):
+        cheap = node.op is not None and node.op.cost in (Cost.CHEAP, Cost.LAYOUT) and "T" in node.shape
+        free = cheap and side[id(node)] == "before" and id(node) not in fixed and id(node) in users and needs(node)
+        if free and all(side[id(user)] == "loop" for user in users[id(node)]):
+            side[id(node)] = "loop"
 
 
 def _sums_steps(node: Symbol) -> bool:
