@@ -10,7 +10,8 @@ from ..codegen import python_function, python_names
 from ..graph import Region
 from ..ops import reductions
 from ..symbol import Symbol
-from .plan import Group, Half, Plan, Stage
+from .merge import Group
+from .plan import Half, Plan, Stage
 from .rows import Rows
 
 
@@ -30,7 +31,7 @@ class Execution:
         self.stacks: dict[int, Any] = {}
         self._merged: dict[tuple, Any] = {}
         if not backward:
-            self.stacks = {id(plan.step.graph.inputs[pre]): work[:, columns] for pre, columns in plan.planes.items()}
+            self.stacks = {id(plan.step.graph.inputs[pre]): work[:, columns] for pre, columns in plan.columns.items()}
 
     # -- all steps at once ------------------------------------------------------------------------------------------------
     def all_steps(self, stages: list[Stage]) -> None:
@@ -40,7 +41,7 @@ class Execution:
             for node in stage.nodes:
                 (self.stacks if "T" in node.shape else self.given)[id(node)] = self._computed(node)
             for source, pre in stage.writes:
-                self.work[:, self.plan.planes[pre]] = self.stack(source)
+                self.work[:, self.plan.columns[pre]] = self.stack(source)
 
     def _multiply(self, group: Group) -> None:
         first = group.edges[0]
@@ -111,7 +112,7 @@ class Execution:
         xp, work = self.xp, self.work
         program = [(self._groups(stage), compiled(region, xp, work.dtype),
                     [id(a) for a in region.inputs], [id(y) for y in region.outputs],
-                    [(id(s), self.plan.planes[pre]) for s, pre in stage.writes])
+                    [(id(s), self.plan.columns[pre]) for s, pre in stage.writes])
                    for stage, region in zip(half.loop, half.regions)]
         for t in reversed(list(rows)) if self.backward else rows:
             m, here = rows.counts[t], rows.packed(t)
@@ -161,9 +162,9 @@ class Execution:
             return None
         pre = node.inputs[0]
         readers = [n for n in self.half.graph.nodes if any(a is pre for a in n.inputs)]
-        if len(readers) > 1 or pre.name not in self.plan.planes or any(s is pre for s in self.plan.saved):
+        if len(readers) > 1 or pre.name not in self.plan.columns or any(s is pre for s in self.plan.saved):
             return None
-        return self.work[:, self.plan.planes[pre.name]]
+        return self.work[:, self.plan.columns[pre.name]]
 
 
 class Carried:
@@ -200,7 +201,7 @@ def forward(plan: Plan, rows: Rows, given: Mapping[str, Any], states: Mapping[st
     work = xp.zeros((rows.total, plan.width), like)
     for pre, names in plan.step.biases.items():
         for name in names:
-            work[:, plan.planes[pre]] += given[name]
+            work[:, plan.columns[pre]] += given[name]
     run = Execution(plan, plan.forward, rows, {id(leaf): given[n] for n, leaf in graph.inputs.items() if n in given}, given,
                     work, xp, backward=False)
     run.all_steps(plan.forward.before)
@@ -229,7 +230,7 @@ def backward(run: Execution, g_y: Any, g_last: Mapping[str, Any]) -> dict[str, A
     for name, update in plan.carry.items():
         for s in (step.graph.inputs[name], step.graph.outputs[update]):
             back.stacks[id(s)] = run.stacks[id(s)]
-    back.stacks.update({id(e.source): work[:, plan.planes[e.pre]] for e in half.edges})
+    back.stacks.update({id(e.source): work[:, plan.columns[e.pre]] for e in half.edges})
     back.stacks[id(graph.inputs["g_y"])] = g_y
     for name, left in step.graph.outputs.items():
         if name.startswith("left_") and not any(e.target is graph.inputs[f"g_{name}"] for e in half.edges):
@@ -252,10 +253,10 @@ def _of_weights(back: Execution, half: Half) -> dict[str, Any]:
     fed = {e.pre for e in half.edges}
     for product in step.products:
         if product.target in fed:
-            g = back.work[:, plan.planes[product.target]].T @ back.stack(step.graph.outputs[product.left])
+            g = back.work[:, plan.columns[product.target]].T @ back.stack(step.graph.outputs[product.left])
             out[product.weight] = out[product.weight] + g if product.weight in out else g
     for pre, names in step.biases.items():
         for name in names if pre in fed else ():
-            g = back.work[:, plan.planes[pre]].sum(0)
+            g = back.work[:, plan.columns[pre]].sum(0)
             out[name] = out[name] + g if name in out else g
     return out

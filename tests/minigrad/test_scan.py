@@ -57,7 +57,7 @@ def test_cells_without_a_product_of_the_state_have_none_in_their_loop():
 
 
 def test_planes_make_the_targets_of_each_operand_neighbours():
-    planes = plan_of(rnn.ResetAfterGRU).planes
+    planes = plan_of(rnn.ResetAfterGRU).columns
     assert sorted(planes, key=lambda pre: planes[pre].start) == ["q", "r_pre", "z_pre", "n_pre"]
 
 
