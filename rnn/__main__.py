@@ -1,14 +1,15 @@
-"""The command line: python -m rnn train | sample | cells."""
+"""The command line: python -m rnn train | sample | explain | cells."""
 
 from __future__ import annotations
 
 import argparse
 import sys
 
-from .commands import CommandError, cells, sample, train
+from .commands import CommandError, cells, explain, sample, train
 from .language import CellError
 
 COMMANDS = {"train": (train, "train a character language model"), "sample": (sample, "write text with a trained model"),
+            "explain": (explain, "show what is made of a cell: its plan and the source that runs it"),
             "cells": (cells, "list the cells that can be named, with their equations")}
 
 

@@ -15,6 +15,7 @@ from minigrad.tensor import Tensor
 
 from .cell import Cell
 from .checks import check_extras, check_float, check_lengths, check_state
+from .explain import explain
 from .language.cell_type import CellType
 from .language.structure import CellGraph
 
@@ -106,6 +107,10 @@ class Recurrent(Module):
                 last.append(final)
             xs = outputs[0] if len(outputs) == 1 else mg.concatenate(outputs, -1)
         return (xs.swapaxes(0, 1) if self.batch_first else xs), self.State(*(mg.stack(parts) for parts in zip(*last)))
+
+    def explain(self) -> str:
+        """The equations, the plan of the time loop and the source that runs each step, of the first layer's cell."""
+        return explain(self.layers[0]["forward"])
 
     def _checked(self, xs: Any) -> Tensor:
         s = self.layers[0]["forward"].structure

@@ -233,7 +233,7 @@ def backward(run: Execution, g_y: Any, g_last: Mapping[str, Any]) -> dict[str, A
     back.stacks.update({id(e.source): work[:, plan.columns[e.pre]] for e in half.edges})
     back.stacks[id(graph.inputs["g_y"])] = g_y
     for name, left in step.graph.outputs.items():
-        if name.startswith("left_") and not any(e.target is graph.inputs[f"g_{name}"] for e in half.edges):
+        if name.startswith("left.") and not any(e.target is graph.inputs[f"g_{name}"] for e in half.edges):
             back.given[id(graph.inputs[f"g_{name}"])] = xp.zeros((rows.total, left.shape[-1]), work.dtype)
     back.all_steps(half.before)
     carried = [Carried(graph.inputs[f"g_{update}"], graph.outputs.get(f"d_{name}"), xp.array(g_last[name]))

@@ -143,7 +143,8 @@ class _Cutter:
     def _left(self, node: Symbol) -> str:
         value = self._value(node)
         if id(value) not in self.lefts:
-            self.lefts[id(value)] = f"left_{len(self.lefts)}"
+            name = f"left.{value.name or len(self.lefts)}"      # with a dot, unlike any name of the user's
+            self.lefts[id(value)] = name if name not in self.outputs else f"{name}.{len(self.lefts)}"
             self.outputs[self.lefts[id(value)]] = value
         return self.lefts[id(value)]
 

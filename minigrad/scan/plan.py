@@ -80,7 +80,7 @@ def plan(graph: Graph, carry: dict[str, str], wanted: Sequence[str]) -> Plan:
     leaf, out = step.graph.inputs, step.graph.outputs
     edges = [Edge(out[p.left], leaf[p.target], p.weight, p.target) for p in step.products]
     states, news = [leaf[s] for s in carry], [out[n] for n in carry.values()]
-    results = [y for name, y in out.items() if not name.startswith("left_")]
+    results = [y for name, y in out.items() if not name.startswith("left.")]
     if not wanted:
         forward = _half(Flow(step.graph, edges, states, news, results, set(), backward=False), columns)
         return Plan(step, carry, columns, width, forward, None, [])

@@ -72,7 +72,7 @@ def _begun(args: argparse.Namespace, text: str) -> tuple[CharacterModel, Trainer
     mg.manual_seed(plan.seed)
     cell = catalogue.find(args.cell)
     vocabulary = texts.Vocabulary.of(text)
-    layer = Recurrent(cell, args.embedding, args.hidden, args.layers, dropout=args.dropout, **_settings(args.set))
+    layer = Recurrent(cell, args.embedding, args.hidden, args.layers, dropout=args.dropout, **number_settings(args.set))
     extras = layer.layers[0]["forward"].structure.extras
     if extras:
         raise CommandError(f"{args.cell} needs {', '.join(extras)} at every call, which a language model does not have")
@@ -132,7 +132,8 @@ def _stopped(trainer: Trainer) -> str:
     return f"stopped at step {trainer.step}, before the first checkpoint"
 
 
-def _settings(pairs: list[str]) -> dict[str, Any]:
+def number_settings(pairs: list[str]) -> dict[str, Any]:
+    """NAME=NUMBER, ... as keywords."""
     out: dict[str, Any] = {}
     for pair in pairs:
         name, _, value = pair.partition("=")

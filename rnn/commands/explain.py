@@ -1,0 +1,25 @@
+"""`python -m rnn explain`: a cell's equations, the plan of its time loop, and the source that runs each step."""
+
+from __future__ import annotations
+
+import argparse
+
+from .. import catalogue
+from ..recurrent import Recurrent
+from . import CommandError
+from .train import number_settings
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("cell", metavar="CELL", help="a cell's name, or file.py:ClassName, which runs that file")
+    parser.add_argument("--input", type=int, default=64, metavar="N", help="input size (default: %(default)s)")
+    parser.add_argument("--hidden", type=int, default=128, metavar="N", help="hidden size (default: %(default)s)")
+    parser.add_argument("--set", nargs="+", default=[], metavar="NAME=NUMBER", help="further sizes and settings of the cell")
+
+
+def run(args: argparse.Namespace) -> None:
+    try:
+        layer = Recurrent(catalogue.find(args.cell), args.input, args.hidden, **number_settings(args.set))
+    except (ValueError, TypeError, LookupError) as error:
+        raise CommandError(str(error)) from error
+    print(layer.explain())
