@@ -39,7 +39,7 @@ class Flow:
         roots = [*self.wanted, *(e.source for e in edges)]
         self.order: list[Symbol] = postorder(roots, self.needs)
         here = {id(node) for node in self.order}
-        self.edges = [e for e in edges if id(e.target) in here]
+        self.products = [e for e in edges if id(e.target) in here]      # the others' sources are needed all the same
 
     def operands(self, node: Symbol) -> list[Symbol]:
         """What a node is computed from."""

@@ -115,7 +115,7 @@ def _half(flow: Flow, columns: Planes) -> Half:
         if flow.computed(node) and id(node) not in summed:
             stage(sides.of(node), levels.of(node)).nodes.append(node)
     together: dict[tuple[str, int], list[Edge]] = {}
-    for edge in flow.edges:
+    for edge in flow.products:
         together.setdefault((sides.of_edge(edge), id(edge.target if flow.backward else edge.source)), []).append(edge)
     for (side, _), edges in together.items():
         stage(side, levels.of_group(edges)).groups += merge(edges, columns)
@@ -129,7 +129,7 @@ def _half(flow: Flow, columns: Planes) -> Half:
 
 def _stacked(flow: Flow, sides: Sides) -> list[Symbol]:
     """The values of the loop that are results, or that something after the loop reads."""
-    later = {id(w) for w in flow.wanted} | {id(e.source) for e in flow.edges if sides.of_edge(e) == AFTER}
+    later = {id(w) for w in flow.wanted} | {id(e.source) for e in flow.products if sides.of_edge(e) == AFTER}
     later |= {id(a) for node in flow.order if sides.of(node) == AFTER for a in flow.operands(node)}
     if flow.backward:
         later -= {id(e.source) for e in flow.edges}                     # these stand in the work buffer

@@ -167,8 +167,8 @@ g_y: (T, B, 4)
 %5: (T, B, 4) = multiply(%4, %4)
 %6: (T, B, 4) = subtract(1.0, %5)
 %7: (T, B, 4) = multiply(g_y, %6)
-%8: (4, 3) = contract(%7, x)
-return d_W = %8"""
+d_W: (4, 3) = contract(%7, x)
+return d_W = d_W"""
 
 
 def test_a_mean_over_an_unknown_size_is_refused():

@@ -151,6 +151,17 @@ def test_only_wanted_gradients_are_planned(rng):
     assert "d_x" not in made_plan.backward.graph.outputs and values["W_f.x"].grad is not None
 
 
+@pytest.mark.parametrize("name", SHIPPED)
+def test_parameters_get_gradients_when_nothing_else_wants_any(name, rng):
+    loop, values, states = loop_and_values(name, rng, 3, 2)
+    values = {k: v if v.op is None and isinstance(v, mg.Parameter) else v.detach() for k, v in values.items()}
+    states = {k: v.detach() for k, v in states.items()}
+    expected, found = (results(loop, values, states, Rows(3, 2), compile)[1] for compile in (False, True))
+    assert expected
+    for a, b_ in zip(expected, found):
+        np.testing.assert_allclose(b_, a, rtol=1e-9, atol=1e-11)
+
+
 @pytest.mark.parametrize("name", ["LSTM", "GRU", "AttentiveGRU"])
 def test_second_derivatives_go_through_the_eager_loop(name, rng):
     loop, values, states = loop_and_values(name, rng, 3, 2)
