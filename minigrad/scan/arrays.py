@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ..codegen import python_function, python_names
+from ..codegen import cuda_kernel, python_function, python_names
 from ..graph import Region
 from ..ops import reductions
 from ..symbol import Symbol
@@ -116,6 +116,8 @@ class Execution:
                    for stage, region in zip(half.loop, half.regions)]
         for t in reversed(list(rows)) if self.backward else rows:
             m, here = rows.counts[t], rows.packed(t)
+            if not m:
+                continue
             env = dict(fixed)
             for i, stack in packed:
                 env[i] = stack[here]
@@ -181,13 +183,25 @@ class Carried:
 
 
 def compiled(region: Region, xp: Any, dtype: Any) -> Callable[..., tuple]:
-    """The region's operations as a function over arrays of `xp`, from the source that is printed for it; made once."""
+    """The region's operations as a function over arrays of `xp`, from the source that is printed for it; made once. CuPy
+    runs it as one kernel, if all of it is elementwise and of one shape."""
     key = (xp.__name__, str(dtype))
     if key not in region.functions:
-        names = python_names(xp, dtype)
-        exec(compile(python_function(region), f"<{region.name}>", "exec"), names)
-        region.functions[key] = names[region.name]
+        fused = hasattr(xp, "ElementwiseKernel") and len({n.shape for n in region.nodes}) == 1 \
+            and all(n.op is not None and n.op.elementwise for n in region.nodes)
+        region.functions[key] = _kernel(region, xp) if fused else _function(region, xp, dtype)
     return region.functions[key]
+
+
+def _function(region: Region, xp: Any, dtype: Any) -> Callable[..., tuple]:
+    names = python_names(xp, dtype)
+    exec(compile(python_function(region), f"<{region.name}>", "exec"), names)
+    return names[region.name]
+
+
+def _kernel(region: Region, xp: Any) -> Callable[..., tuple]:
+    kernel = xp.ElementwiseKernel(**cuda_kernel(region))
+    return kernel if len(region.outputs) > 1 else lambda *arrays: (kernel(*arrays),)
 
 
 def forward(plan: Plan, rows: Rows, given: Mapping[str, Any], states: Mapping[str, Any],
