@@ -116,7 +116,7 @@ class Execution:
                    for stage, region in zip(half.loop, half.regions)]
         for t in reversed(list(rows)) if self.backward else rows:
             m, here = rows.counts[t], rows.packed(t)
-            if not m:
+            if not m and rows.total:            # if no row runs at all, one empty step tells the shapes
                 continue
             env = dict(fixed)
             for i, stack in packed:

@@ -118,7 +118,7 @@ def results(loop, values, states, rows, compile, rng_seed=0):
 @pytest.mark.parametrize("reverse", [False, True])
 @pytest.mark.parametrize("name", SHIPPED)
 def test_the_plan_agrees_with_the_loop_operation_by_operation(name, reverse, rng):
-    for steps, lengths in ((1, None), (4, None), (4, np.array([2, 0, 4]))):
+    for steps, lengths in ((1, None), (4, None), (4, np.array([2, 0, 4])), (3, np.zeros(3, int))):
         loop, values, states = loop_and_values(name, rng, steps, 3)
         rows = Rows(steps, 3, lengths, reverse)
         expected, found = (results(loop, values, states, rows, compile) for compile in (False, True))
