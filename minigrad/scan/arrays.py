@@ -99,7 +99,8 @@ class Execution:
         half, rows = self.half, self.rows
         accumulated = [(id(n), id(n.inputs[0])) for n in half.sums]
         nodes = [node for stage in half.loop for node in stage.nodes]
-        computed = {id(n) for n in nodes} | {id(c.leaf) for c in carried}
+        received = {id(c.leaf) for c in carried}        # what a step hands on unchanged is copied: writing may overtake it
+        computed = {id(n) for n in nodes} | received
         fed = {id(g.edges[0].target) for s in half.loop for g in s.groups} if self.backward else set()
         used = [a for n in nodes for a in n.inputs if isinstance(a, Symbol)]
         used += [g.edges[0].source for s in half.loop for g in s.groups] if not self.backward else []
@@ -141,8 +142,9 @@ class Execution:
                 kept = [(id(n), self._room(n, env[id(n)])) for n in half.stacked]
             for i, stack in kept:
                 stack[here] = env[i]
-            for c in carried:
-                c.write(t, m, 0.0 if c.update is None else env[id(c.update)])
+            news = [0.0 if c.update is None else env[id(c.update)] for c in carried]
+            for c, new in zip(carried, [xp.array(v) if id(c.update) in received else v for c, v in zip(carried, news)]):
+                c.write(t, m, new)
             for total, i in accumulated:
                 if total not in self.given:
                     self.given[total] = xp.zeros((rows.rows, *env[i].shape[1:]), env[i].dtype)

@@ -202,20 +202,56 @@ def test_rows_that_have_ended_are_not_computed(rng):
         assert all(np.isfinite(p.grad.numpy()).all() for p in layer.parameters())
 
 
-def test_a_bias_or_state_alone_is_a_cell_too(rng):
-    class Counter(Cell):
-        x, h, before = Input("hidden"), State(), State()
-        h_next = h + x
-        before_next = h
-        y = W @ before + b
+class Counter(Cell):
+    """A state that holds another's old value, and an output that no state needs."""
+    x, h, before = Input("hidden"), State(), State()
+    h_next = h + x
+    before_next = h
+    y = W @ before + b
 
-    layer = rnn.Recurrent(Counter, 2, 2, dtype="float64")
+
+class Swap(Cell):
+    """Two states that change places."""
+    x, h, c = Input("hidden"), State(), State()
+    h_next = c
+    c_next = h
+    y = mg.tanh(W @ [h, x])
+
+
+class Chain(Cell):
+    """Products of products, forward and backward without an operation in between."""
+    x, h = Input(), State()
+    q = W @ h + b
+    r = W @ q
+    h_next = mg.tanh(r + W @ x)
+    y = W @ r
+
+
+class Both(Cell):
+    """One value that is an operand twice and an output, and one adjoint of two pre-activations."""
+    x, h = Input("hidden"), State()
+    p = W @ h
+    q = W @ [x, h]
+    h_next = mg.sigmoid(p + q + x)
+    y = h_next
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+@pytest.mark.parametrize("cell", [Counter, Swap, Chain, Both])
+def test_states_and_products_without_operations_between(cell, reverse, rng):
+    layer = rnn.Recurrent(cell, 2, 2, dtype="float64", bidirectional=reverse)
     xs = mg.tensor(rng.standard_normal((5, 3, 2)), requires_grad=True)
+    state = [mg.tensor(rng.standard_normal((1 + reverse, 3, 2)), requires_grad=True) for _ in layer.State._fields]
     both = []
     for compile in (True, False):
-        layer.compile, xs.grad = compile, None
-        ys, state = layer(xs, lengths=[5, 1, 3])
-        ((ys * ys).sum() + state.before.sum()).backward()
-        both.append((ys.numpy(), xs.grad.numpy()))
-    np.testing.assert_allclose(both[0][0], both[1][0], atol=1e-12)
-    np.testing.assert_allclose(both[0][1], both[1][1], atol=1e-12)
+        layer.compile = compile
+        for v in (xs, *state, *layer.parameters()):
+            v.grad = None
+        ys, last = layer(xs, state, lengths=[5, 1, 3])
+        total = (ys * ys).sum()
+        for part in last:
+            total = total + (part * part).sum()
+        total.backward()
+        both.append([ys, xs.grad, *last, *(s.grad for s in state), *(p.grad for p in layer.parameters())])
+    for a, b_ in zip(*both):
+        np.testing.assert_allclose(a.numpy(), b_.numpy(), atol=1e-11)
