@@ -94,7 +94,7 @@ class Recurrent(Module):
             extras = {name: _time_first(value) if first.structure.extras.get(name, (0, ""))[1] == "step" else value
                       for name, value in extras.items()}
         given = check_extras(first, extras, batch, steps)
-        xp = backends.of(xs.data).xp
+        xp = backends.get(xs.device).xp
         rows = {d: Rows(steps, batch, lengths, d == "backward", xp) for d in self.layers[0]}
         last: list[Any] = []
         for k, layer in enumerate(self.layers):

@@ -264,3 +264,21 @@ def check_gradients_agree(sample: Sample, one: list[Tensor], other: list[Tensor]
         assert (a is None) == (b is None)
         if a is not None:
             np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-13)
+
+
+class RowTests:
+    """What holds for every row of the table; a test file derives a class from it, with its samples as the parameter."""
+
+    def test_value(self, device, sample):
+        assert check_value(sample, leaves(sample)).device == device
+
+    def test_shape_rule(self, sample):
+        check_shape_rule(sample)
+
+    def test_derivatives(self, device, sample):
+        check_derivatives(sample)
+
+    def test_spaced(self, device, sample):
+        apart = [spaced(x) for x in leaves(sample)]
+        check_value(sample, apart)
+        check_gradients_agree(sample, leaves(sample), apart)

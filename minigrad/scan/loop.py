@@ -29,10 +29,10 @@ class Loop:
         self.kinds = {name: "step" if "T" in leaf.shape else "row" if "B" in leaf.shape else "fixed"
                       for name, leaf in graph.inputs.items() if name not in self.carry and name != step}
         self.output_size: int = graph.outputs["y"].shape[-1]
-        self._plans: dict[tuple[str, ...], Plan] = {}
+        self._plans: dict[tuple[str, ...] | None, Plan] = {}
 
-    def plan(self, wanted: tuple[str, ...]) -> Plan:
-        """The plan for the gradients of these inputs; made once."""
+    def plan(self, wanted: tuple[str, ...] | None) -> Plan:
+        """The plan for the gradients of these inputs and of the states, or for none; made once."""
         if wanted not in self._plans:
             self._plans[wanted] = plan(self.graph, self.carry, wanted)
         return self._plans[wanted]
@@ -45,8 +45,7 @@ class Loop:
             return eager.run(self, values, states, rows)
         given = {**values, **states}
         tracked = grad_enabled() and any(v.requires_grad for v in given.values())
-        wanted = tuple(n for n, v in values.items() if v.requires_grad) if tracked else ()
-        made = self.plan(("", *wanted) if tracked else ())
+        made = self.plan(tuple(n for n, v in values.items() if v.requires_grad) if tracked else None)
         early = made.step.prologue(**given) if made.step.prologue.outputs else {}
         inputs = {**given, **early}
         run = _Run(self, made, inputs, tuple(states), rows)
@@ -94,11 +93,13 @@ class _Run:
 
     def _replayed(self, gradients: Mapping[int, Tensor]) -> list[Tensor | None]:
         """The same, through the eager loop from these very inputs, so that it can be differentiated again."""
-        loop = self.loop
-        values = {name: self.inputs[name] for name in loop.kinds}
-        ys, last = eager.run(loop, values, {name: self.inputs[name] for name in self.states}, self.rows)
+        own = {name: self.inputs[name] for name in (*self.loop.kinds, *self.states)}
+        # nodes of our own, as one input may depend on another: that path belongs to the tape outside
+        own = {name: x.broadcast_to(x.shape) if x.requires_grad else x for name, x in own.items()}
+        states = {name: own.pop(name) for name in self.states}
+        ys, last = eager.run(self.loop, own, states, self.rows)
         outputs = [ys, *last.values()]
-        chosen = {name: x for name, x in self.inputs.items() if x.requires_grad and (name in loop.kinds or name in self.states)}
+        chosen = {name: x for name, x in {**own, **states}.items() if x.requires_grad}
         pairs = differentiate([outputs[k] for k in gradients], list(gradients.values()), list(chosen.values()))
         found = dict(zip(chosen, (g for _, g in pairs)))
         return [found.get(name) for name in self.inputs]
@@ -107,7 +108,7 @@ class _Run:
 class Results(Tensor):
     """The node on the tape that stands for all results of a loop at once; its gradient is a `Parts`."""
 
-    __slots__ = ("pulled", "run")
+    __slots__ = ("run",)
 
     def __init__(self, run: _Run, inputs: tuple[Tensor, ...], tracked: bool):
         super().__init__(run.arrays[0])

@@ -72,8 +72,9 @@ class Plan:
         return "\n".join([*lines, f"saved: {', '.join(map(_label, self.saved)) or '-'}"])
 
 
-def plan(graph: Graph, carry: dict[str, str], wanted: Sequence[str]) -> Plan:
-    """carry: input that a step receives -> output that updates it. wanted: inputs whose gradients are asked for."""
+def plan(graph: Graph, carry: dict[str, str], wanted: Sequence[str] | None) -> Plan:
+    """carry: input that a step receives -> output that updates it. wanted: inputs whose gradients are asked for, beside those
+    of the carried ones; None if no gradient is."""
     step = cut(simplify(graph))
     columns = planes(step)
     width = max((c.stop for c in columns.values()), default=0)
@@ -81,7 +82,7 @@ def plan(graph: Graph, carry: dict[str, str], wanted: Sequence[str]) -> Plan:
     edges = [Edge(out[p.left], leaf[p.target], p.weight, p.target) for p in step.products]
     states, news = [leaf[s] for s in carry], [out[n] for n in carry.values()]
     results = [y for name, y in out.items() if not name.startswith("left.")]
-    if not wanted:
+    if wanted is None:
         forward = _half(Flow(step.graph, edges, states, news, results, set(), backward=False), columns)
         return Plan(step, carry, columns, width, forward, None, [])
 

@@ -12,21 +12,7 @@ NUMBERS = [2, 2.5, np.float64(2.5)]
 
 
 @pytest.mark.parametrize("sample", ROWS, ids=str)
-class TestRows:
-    def test_value(self, device, sample):
-        assert samples.check_value(sample, samples.leaves(sample)).device == device
-
-    def test_shape_rule(self, sample):
-        samples.check_shape_rule(sample)
-
-    def test_derivatives(self, device, sample):
-        samples.check_derivatives(sample)
-
-    def test_spaced(self, device, sample):
-        spaced = [samples.spaced(x) for x in samples.leaves(sample)]
-        samples.check_value(sample, spaced)
-        samples.check_gradients_agree(sample, samples.leaves(sample), spaced)
-
+class TestRows(samples.RowTests):
     def test_float32_stays(self, device, sample):
         xs = [mg.tensor(x, x.dtype if x.dtype.kind != "f" else "float32", requires_grad=x.dtype.kind == "f")
               for x in samples.arrays(sample)]

@@ -11,23 +11,15 @@ ROWS = samples.of(Cost.LAYOUT)
 
 
 @pytest.mark.parametrize("sample", ROWS, ids=str)
-class TestRows:
+class TestRows(samples.RowTests):
     def test_value(self, device, sample):
         y = samples.check_value(sample, samples.leaves(sample))
         assert y.device == ("cpu" if sample.op == "to_device" else device)
-
-    def test_shape_rule(self, sample):
-        samples.check_shape_rule(sample)
 
     def test_derivatives(self, device, sample):
         if sample.op == "to_device" and device != "cpu":
             pytest.skip("gradcheck computes on one device; see test_gradients_come_back_to_the_device")
         samples.check_derivatives(sample)
-
-    def test_spaced(self, device, sample):
-        spaced = [samples.spaced(x) for x in samples.leaves(sample)]
-        samples.check_value(sample, spaced)
-        samples.check_gradients_agree(sample, samples.leaves(sample), spaced)
 
 
 def test_gradients_come_back_to_the_device(device):

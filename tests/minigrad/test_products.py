@@ -11,20 +11,8 @@ ROWS = samples.of(Cost.PRODUCT)
 
 
 @pytest.mark.parametrize("sample", ROWS, ids=str)
-class TestRows:
-    def test_value(self, device, sample):
-        assert samples.check_value(sample, samples.leaves(sample)).device == device
-
-    def test_shape_rule(self, sample):
-        samples.check_shape_rule(sample)
-
-    def test_derivatives(self, device, sample):
-        samples.check_derivatives(sample)
-
-    def test_spaced(self, device, sample):
-        spaced = [samples.spaced(x) for x in samples.leaves(sample)]
-        samples.check_value(sample, spaced)
-        samples.check_gradients_agree(sample, samples.leaves(sample), spaced)
+class TestRows(samples.RowTests):
+    pass
 
 
 def test_linear_and_contract_are_each_others_derivatives():
