@@ -1,15 +1,16 @@
-"""The command line: python -m rnn train | sample | explain | cells."""
+"""The command line: python -m rnn train | sample | explain | bench | cells."""
 
 from __future__ import annotations
 
 import argparse
 import sys
 
-from .commands import CommandError, cells, explain, sample, train
+from .commands import CommandError, bench, cells, explain, sample, train
 from .language import CellError
 
 COMMANDS = {"train": (train, "train a character language model"), "sample": (sample, "write text with a trained model"),
             "explain": (explain, "show what is made of a cell: its plan and the source that runs it"),
+            "bench": (bench, "time training steps beside PyTorch's and JAX's"),
             "cells": (cells, "list the cells that can be named, with their equations")}
 
 

@@ -113,7 +113,7 @@ class Cell(Module, metaclass=CellType):
             return self.State(*(mg.zeros(rows, size, dtype=self.dtype, device=self.device) for size in s.states.values()))
         return self.State(*check_state(self, state, (rows,), "(rows, size)"))
 
-    def run(self, xs: Tensor, state: Any, extras: dict[str, Tensor], rows: Rows, compile: bool) -> tuple[Tensor, Any]:
+    def run(self, xs: Tensor, state: Any, extras: dict[str, Tensor], rows: Rows, compile: bool | str) -> tuple[Tensor, Any]:
         """All steps: xs (T, B, input_size), a state, what `check_extras` returned -> ys (T, B, output_size), the last state."""
         s = self.structure
         values = {s.input: xs, **self.weights, **extras, **self._constants(), **self._masks(rows)}

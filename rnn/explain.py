@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from minigrad.codegen import python_function
+from minigrad.scan.divide import LOOP
 from minigrad.scan.plan import Half, Plan, Stage
 
 from .language.show import equations
@@ -32,7 +33,7 @@ def explain(cell: Cell) -> str:
     parts.append(_section("kept for the backward half, a row and step", _kept(cell, plan)))
     parts.append(_section("products, floating-point operations a row and step", _work(cell, plan)))
     for half in (plan.forward, plan.backward):
-        parts += [python_function(region).rstrip() for region in (half.regions if half else ()) if region.outputs]
+        parts += [python_function(region).rstrip() for region in (half.regions[LOOP] if half else ()) if region.outputs]
     return "\n\n".join(parts)
 
 
@@ -66,7 +67,7 @@ def _stage(stage: Stage, half: Half, side: str, k: int) -> list[str]:
         else:
             lines.append(f"{edge.target.name} += the adjoints of {' '.join(ends)} times {weights}")
     if stage.nodes and side == "loop":
-        lines.append(f"{half.regions[k].name}: {', '.join(n.name for n in half.regions[k].outputs if n.name)}")
+        lines.append(f"{half.regions[LOOP][k].name}: {', '.join(n.name for n in half.regions[LOOP][k].outputs if n.name)}")
     elif stage.nodes:
         lines.append(", ".join(node.name or node.op.name for node in stage.nodes if node.op))
     return lines

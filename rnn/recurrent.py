@@ -10,7 +10,7 @@ import minigrad as mg
 from minigrad import backends
 from minigrad.nn import Module
 from minigrad.nn.functional import dropout as dropped
-from minigrad.scan import Rows
+from minigrad.scan import CHOICES, Rows
 from minigrad.tensor import Tensor
 
 from .cell import Cell
@@ -28,14 +28,16 @@ class Recurrent(Module):
     bidirectional:  a second cell in each layer that reads from the end; the outputs stand side by side.
     batch_first:    xs and ys are (B, T, features).
     dropout:        in training, the probability with which an output between two layers is zeroed.
-    compile:        run by a plan that is derived from the cell's graph; False runs it operation by operation, as a reference.
+    compile:        run by a plan that is derived from the cell's graph: by generated C on the CPU, and by NumPy where there is
+                    no C compiler; "native" and "numpy" insist on one of them. False runs the cell operation by operation, as
+                    a reference.
     keywords:       what the cell takes: its sizes and settings, `dtype`, `init`.
 
     Parameters are called `layers.0.forward.W_f.h`; the second direction is `backward`.
     """
 
     def __init__(self, cell: CellType, input_size: int, hidden_size: int | None = None, num_layers: int = 1,
-                 bidirectional: bool = False, batch_first: bool = False, dropout: float = 0.0, compile: bool = True,
+                 bidirectional: bool = False, batch_first: bool = False, dropout: float = 0.0, compile: bool | str = True,
                  **keywords: Any):
         if not isinstance(cell, CellType):
             found = f"a {type(cell).__name__} made from one" if isinstance(cell, Cell) else repr(cell)
@@ -44,13 +46,15 @@ class Recurrent(Module):
             raise ValueError(f"Recurrent: num_layers is a whole number of at least 1, not {num_layers!r}")
         if not isinstance(dropout, (int, float)) or not 0 <= dropout < 1:
             raise ValueError(f"Recurrent: dropout is a number of at least 0 and below 1, not {dropout!r}")
+        if compile not in CHOICES:
+            raise ValueError(f"Recurrent: compile is one of {', '.join(map(repr, CHOICES))}, not {compile!r}")
         layers: list[dict[str, Cell]] = []
         for _ in range(num_layers):
             layers.append({d: cell(input_size, hidden_size, **keywords) for d in ("forward", "backward")[:1 + bidirectional]})
             input_size = sum(c.structure.output_size for c in layers[-1].values())
         self._begin(layers, batch_first, dropout, compile)
 
-    def _begin(self, layers: list[dict[str, Cell]], batch_first: bool, dropout: float, compile: bool = True) -> None:
+    def _begin(self, layers: list[dict[str, Cell]], batch_first: bool, dropout: float, compile: bool | str = True) -> None:
         self.layers = layers
         self.batch_first = batch_first
         self.dropout = dropout

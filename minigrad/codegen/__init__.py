@@ -3,5 +3,8 @@
 from .dialects import CUDA, PYTHON, C, Dialect
 from .kernels import c_function, cuda_kernel, python_function, python_names
 from .printer import body
+from .row_function import row_function
+from .views import Unsupported
 
-__all__ = ["CUDA", "PYTHON", "C", "Dialect", "body", "c_function", "cuda_kernel", "python_function", "python_names"]
+__all__ = ["CUDA", "PYTHON", "C", "Dialect", "Unsupported", "body", "c_function", "cuda_kernel", "python_function",
+           "python_names", "row_function"]

@@ -13,8 +13,9 @@ from ..ops import TABLE, Op
 _MATH = "exp expm1 log log1p sqrt sin cos tanh pow fabs".split()        # C's functions, whose forms for floats end in f
 _C_WORDS = set("""auto break case char const continue default do double else enum extern float for goto if inline int long
 register restrict return short signed sizeof static struct switch typedef union unsigned void volatile while asm typeof
-T rows width row unit sigmoid softplus relu sign maximum minimum INFINITY NAN NULL HUGE_VAL M_E M_PI linux unix""".split()) \
-    | set(_MATH) | {f"{name}f" for name in _MATH}
+T S U V rows row unit scratch k k1 k2 k3 k4 Run run step first last least run product outer pack barrier clamp reduce Reduced
+as_float as_bits sigmoid softplus relu sign maximum minimum unless_nan INFINITY NAN NULL INLINE HUGE_VAL M_E M_PI linux unix
+memset memcpy""".split()) | set(_MATH) | {f"{name}f" for name in _MATH} | {f"single_{name}" for name in _MATH}
 _CUDA_WORDS = _C_WORDS | set("""i n alignas alignof and and_eq bitand bitor bool catch class compl concept const_cast constexpr
 decltype delete dynamic_cast explicit export false friend mutable namespace new noexcept not not_eq nullptr operator or or_eq
 private protected public reinterpret_cast requires static_assert static_cast template this thread_local throw true try typeid
@@ -78,12 +79,7 @@ def _python_template(op: Op, dtype: str) -> str:
     return f"{op.name}({', '.join(f'{{{k}}}' for k in range(text.count('{')))})"
 
 
-def _c_template(op: Op, dtype: str) -> str:
-    text = op.c or ""
-    return re.sub(rf"^({'|'.join(_MATH)})\(", r"\1f(", text) if dtype == "float32" else text
-
-
 _PYTHON_WORDS = {*keyword.kwlist, *TABLE, "number", "float"}
 PYTHON = Dialect("python", frozenset(_PYTHON_WORDS), False, _python_literal, "", "", "number({0})", _python_template)
-C = Dialect("c", frozenset(_C_WORDS), True, _c_literal, "T ", ";", "(T)({0})", _c_template)
+C = Dialect("c", frozenset(_C_WORDS), True, _c_literal, "T ", ";", "(T)({0})", lambda op, dtype: op.c or "")
 CUDA = Dialect("cuda", frozenset(_CUDA_WORDS), True, _cuda_literal, "T ", ";", "T({0})", lambda op, dtype: op.c or "")

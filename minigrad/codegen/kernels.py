@@ -1,4 +1,4 @@
-"""Whole functions around a region's body: a Python function over arrays, a C loop, the pieces of a CUDA kernel."""
+"""Whole functions around a region's body: a Python function over arrays, a C task, the pieces of a CUDA kernel."""
 
 from __future__ import annotations
 
@@ -7,20 +7,22 @@ from functools import partial
 from typing import Any
 
 from ..graph import Region
-from ..ops import TABLE, ShapeError
-from ..ops.shapes import Shape, show
+from ..ops import TABLE
+from ..ops.shapes import show
 from ..symbol import Symbol
-from .dialects import CUDA, PYTHON, C
+from .dialects import CUDA, PYTHON
 from .printer import body, names_of, unused
+from .row_function import count_of, row_function
+from .views import LEADING, Unsupported, features
 
-# What the C forms of the table call beside the C library, by operation. NaN goes through, as it does in NumPy.
+# What the CUDA forms of the table call beside CUDA's own functions, by operation. NaN goes through, as it does in NumPy.
 _HELPERS = {
-    "sigmoid": "T sigmoid(T x) {{ T e = exp{f}(-fabs{f}(x)); return (x >= 0 ? 1 : e) / (1 + e); }}",
-    "softplus": "T softplus(T x) {{ return log1p{f}(exp{f}(-fabs{f}(x))) + (x > 0 ? x : 0); }}",
-    "relu": "T relu(T x) {{ return x < 0 ? 0 : x; }}",
-    "sign": "T sign(T x) {{ return x != x ? x : (T)((x > 0) - (x < 0)); }}",
-    "maximum": "T maximum(T a, T b) {{ return a > b || a != a ? a : b; }}",
-    "minimum": "T minimum(T a, T b) {{ return a < b || a != a ? a : b; }}",
+    "sigmoid": "T sigmoid(T x) { T e = exp(-fabs(x)); return (x >= 0 ? 1 : e) / (1 + e); }",
+    "softplus": "T softplus(T x) { return log1p(exp(-fabs(x))) + (x > 0 ? x : 0); }",
+    "relu": "T relu(T x) { return x < 0 ? 0 : x; }",
+    "sign": "T sign(T x) { return x != x ? x : (T)((x > 0) - (x < 0)); }",
+    "maximum": "T maximum(T a, T b) { return a > b || a != a ? a : b; }",
+    "minimum": "T minimum(T a, T b) { return a < b || a != a ? a : b; }",
 }
 
 
@@ -40,19 +42,27 @@ def python_names(xp: Any, dtype: Any) -> dict[str, Callable[..., Any]]:
 
 
 def c_function(region: Region, dtype: str = "float32") -> str:
-    """A C function over `rows` rows of `width` features, with a pointer for each input and each output."""
-    names = names_of(region, C)
-    shape = region.nodes[0].shape
-    read, written = _companions(region.inputs, "in", names), _companions(region.outputs, "out", names)
-    arguments = [*(f"const T *restrict {p}" for p in read), *(f"T *restrict {p}" for p in written)]
-    load = [f"const T {names[id(x)]} = {p}[{_element(x, shape)}];" for x, p in zip(region.inputs, read)]
-    store = [f"{p}[row * width + unit] = {names[id(y)]};" for y, p in zip(region.outputs, written)]
-    inner = "\n            ".join([*load, *body(region, C, dtype), *store])
-    ctype = "float" if dtype == "float32" else "double"
-    return (f"#include <math.h>\ntypedef {ctype} T;\n{_helpers(region, 'static inline ', dtype)}\n"
-            f"void {region.name}(long rows, long width,\n        " + ",\n        ".join(arguments) + ")\n{\n"
-            "    for (long row = 0; row < rows; ++row)\n        for (long unit = 0; unit < width; ++unit) {\n"
-            f"            {inner}\n        }}\n}}\n")
+    """C with a task for `minigrad.native`, by the region's name, that shares out rows among threads. Its data is a struct:
+    `rows` and the sizes that are known at run time, all long, then a pointer for each input and each output, and one for each
+    thread's scratch memory if the function of a row needs any."""
+    function = row_function(region, dtype, f"{region.name}_row")
+    full = max((x.shape for x in region.nodes), key=len)
+    of_rows = [d for d in LEADING if d in full]
+    places = []
+    for x, pointer in zip((*region.inputs, *region.outputs), function.pointers):
+        own = [d for d in LEADING if d in x.shape]
+        if own and own != of_rows:
+            raise Unsupported(f"{x!r} has not all the rows of {show(full)}")
+        places.append(f"run->{pointer} + row * {count_of(features(x), 'run->')}" if own else f"run->{pointer}")
+    scratch = ["    T *scratch;", "    long scratch_size;"] if function.scratch else []
+    given = [*(f"run->{size}" for size in function.sizes), *places,
+             *(["run->scratch + thread * run->scratch_size"] if scratch else [])]
+    struct = [f"    long {', '.join(['rows', *function.sizes])};", *(f"    T *{p};" for p in function.pointers), *scratch]
+    return "\n".join(['#include "functions.h"', '#include "runtime.h"', "", function.text, "typedef struct {", *struct,
+                      f"}} {region.name}_data;", "", f"void {region.name}(void *data, long thread, long threads)", "{",
+                      f"    const {region.name}_data *run = data;",
+                      "    for (long row = run->rows * thread / threads; row < run->rows * (thread + 1) / threads; ++row)",
+                      f"        {function.name}(" + ",\n            ".join(given) + ");", "}", ""])
 
 
 def cuda_kernel(region: Region) -> dict[str, str]:
@@ -63,7 +73,7 @@ def cuda_kernel(region: Region) -> dict[str, str]:
     return {"in_params": ", ".join(f"T {names[id(x)]}" for x in region.inputs),
             "out_params": ", ".join(f"T {out}" for out in written),
             "operation": "\n".join([*body(region, CUDA), *store]), "name": region.name,
-            "preamble": _helpers(region, "template <typename T> __device__ inline ", "")}
+            "preamble": _helpers(region, "template <typename T> __device__ inline ")}
 
 
 def _companions(values: list[Symbol], suffix: str, names: dict[int, str]) -> list[str]:
@@ -74,21 +84,7 @@ def _companions(values: list[Symbol], suffix: str, names: dict[int, str]) -> lis
     return found
 
 
-def _helpers(region: Region, qualifiers: str, dtype: str) -> str:
+def _helpers(region: Region, qualifiers: str) -> str:
     """The helpers that the region calls, one a line."""
     called = {node.op.name for node in region.nodes if node.op is not None}
-    suffix = "f" if dtype == "float32" else ""
-    return "".join(f"{qualifiers}{text.format(f=suffix)}\n" for name, text in _HELPERS.items() if name in called)
-
-
-def _element(x: Symbol, shape: Shape) -> str:
-    """Where element (row, unit) of the region stands in an input: of its full shape, a vector, a column or a number."""
-    if x.shape == shape:
-        return "row * width + unit"
-    if all(d == 1 for d in x.shape[:-1]) and x.shape[-1:] == shape[-1:]:
-        return "unit"
-    if x.shape == (*shape[:-1], 1):
-        return "row"
-    if all(d == 1 for d in x.shape):
-        return "0"
-    raise ShapeError(f"{x!r} is no row, column, vector or number of {show(shape)}")
+    return "".join(f"{qualifiers}{text}\n" for name, text in _HELPERS.items() if name in called)

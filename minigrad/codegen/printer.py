@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from itertools import count
 from typing import NamedTuple
 
@@ -28,14 +28,16 @@ class Text(NamedTuple):
     truth: bool = False
 
 
-def names_of(region: Region, dialect: Dialect) -> dict[int, str]:
-    """An identifier for every input, every output, every named node and every node that is used more than once.
+def names_of(region: Region, dialect: Dialect, kept: Sequence[Symbol] | None = None) -> dict[int, str]:
+    """An identifier for each of `kept`; by default for every input, every output, every named node and every node that is
+    used more than once.
 
     The user's names are given first, so that the others evade a gate that is called t0, never the other way round.
     """
-    uses = Counter(id(a) for node in region.nodes for a in node.inputs)
-    outputs = {id(y) for y in region.outputs}
-    kept = [*region.inputs, *(x for x in region.nodes if x.name or uses[id(x)] > 1 or id(x) in outputs)]
+    if kept is None:
+        uses = Counter(id(a) for node in region.nodes for a in node.inputs)
+        outputs = {id(y) for y in region.outputs}
+        kept = [*region.inputs, *(x for x in region.nodes if x.name or uses[id(x)] > 1 or id(x) in outputs)]
     names: dict[int, str] = {}
     for node in sorted(kept, key=lambda node: not node.name):
         name = node.name or region.labels.get(id(node))
@@ -61,16 +63,17 @@ def body(region: Region, dialect: Dialect, dtype: str = "float32") -> list[str]:
     texts = {id(x): Text(names[id(x)]) for x in region.inputs}
     statements = []
     for node in region.nodes:
-        expression = _expression(node, texts, dialect, dtype)
+        text = expression(node, texts, dialect, dtype)
         if id(node) in names:
-            value = expression.text if dialect.declare else _number(expression, dialect).text
+            value = text.text if dialect.declare else _number(text, dialect).text
             statements.append(f"{dialect.declare}{names[id(node)]} = {value}{dialect.end}")
-            expression = Text(names[id(node)])
-        texts[id(node)] = expression
+            text = Text(names[id(node)])
+        texts[id(node)] = text
     return statements
 
 
-def _expression(node: Symbol, texts: dict[int, Text], dialect: Dialect, dtype: str) -> Text:
+def expression(node: Symbol, texts: dict[int, Text], dialect: Dialect, dtype: str) -> Text:
+    """A node as an expression of its arguments' texts, which are given by their ids."""
     op = node.op
     assert op is not None
     given = [texts[id(a)] if isinstance(a, Symbol) else Text(dialect.literal(a, dtype)) for a in node.inputs]

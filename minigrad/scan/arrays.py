@@ -4,12 +4,14 @@ product a group and the stages' operations, on the rows that are in use."""
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from ..codegen import cuda_kernel, python_function, python_names
 from ..graph import Region
 from ..ops import reductions
 from ..symbol import Symbol
+from .divide import LOOP
 from .merge import Group
 from .plan import Half, Plan, Stage
 from .rows import Rows
@@ -114,7 +116,7 @@ class Execution:
         program = [(self._groups(stage), compiled(region, xp, work.dtype),
                     [id(a) for a in region.inputs], [id(y) for y in region.outputs],
                     [(id(s), self.plan.columns[pre]) for s, pre in stage.writes])
-                   for stage, region in zip(half.loop, half.regions)]
+                   for stage, region in zip(half.loop, half.regions[LOOP])]
         for t in reversed(list(rows)) if self.backward else rows:
             m, here = rows.counts[t], rows.packed(t)
             if not m and rows.total:            # if no row runs at all, one empty step tells the shapes
@@ -165,7 +167,7 @@ class Execution:
         if self.backward or node.op is None or not node.op.elementwise or len(node.inputs) != 1:
             return None
         pre = node.inputs[0]
-        readers = [n for n in self.half.graph.nodes if any(a is pre for a in n.inputs)]
+        readers = [n for n in self.half.flow.graph.nodes if any(a is pre for a in n.inputs)]
         if len(readers) > 1 or pre.name not in self.plan.columns or any(s is pre for s in self.plan.saved):
             return None
         return self.work[:, self.plan.columns[pre.name]]
@@ -206,6 +208,17 @@ def _kernel(region: Region, xp: Any) -> Callable[..., tuple]:
     return kernel if len(region.outputs) > 1 else lambda *arrays: (kernel(*arrays),)
 
 
+class Arrays:
+    """A plan for the arrays of one module."""
+
+    def __init__(self, plan: Plan, xp: Any):
+        self.plan, self.xp = plan, xp
+
+    def forward(self, rows: Rows, given: Mapping[str, Any], states: Mapping[str, Any]) -> tuple[Any, dict[str, Any], Any]:
+        y, last, run = forward(self.plan, rows, given, states, self.xp)
+        return y, last, partial(backward, run)
+
+
 def forward(plan: Plan, rows: Rows, given: Mapping[str, Any], states: Mapping[str, Any],
             xp: Any) -> tuple[Any, dict[str, Any], Execution]:
     """given: the inputs by name, as `Execution` takes them; states: (rows, size), sorted.
@@ -239,17 +252,17 @@ def backward(run: Execution, g_y: Any, g_last: Mapping[str, Any]) -> dict[str, A
     """g_y packed, g_last (rows, size) sorted -> the gradients by name: of steps packed, of rows and states sorted."""
     plan, rows, xp, half = run.plan, run.rows, run.xp, run.plan.backward
     assert half is not None
-    graph, step = half.graph, plan.step
+    graph, step = half.flow.graph, plan.step
     work = xp.zeros(run.work.shape, run.work.dtype)
     back = Execution(plan, half, rows, run.given, run.weights, work, xp, backward=True)
     back.stacks.update({id(s): run.stack(s) for s in plan.saved})
     for name, update in plan.carry.items():
         for s in (step.graph.inputs[name], step.graph.outputs[update]):
             back.stacks[id(s)] = run.stacks[id(s)]
-    back.stacks.update({id(e.source): work[:, plan.columns[e.pre]] for e in half.edges})
+    back.stacks.update({id(e.source): work[:, plan.columns[e.pre]] for e in half.flow.edges})
     back.stacks[id(graph.inputs["g_y"])] = g_y
     for name, left in step.graph.outputs.items():
-        if name.startswith("left.") and not any(e.target is graph.inputs[f"g_{name}"] for e in half.edges):
+        if name.startswith("left.") and not any(e.target is graph.inputs[f"g_{name}"] for e in half.flow.edges):
             back.given[id(graph.inputs[f"g_{name}"])] = xp.zeros((rows.total, left.shape[-1]), work.dtype)
     back.all_steps(half.before)
     carried = [Carried(graph.inputs[f"g_{update}"], graph.outputs.get(f"d_{name}"), xp.array(g_last[name]))
@@ -266,7 +279,7 @@ def _of_weights(back: Execution, half: Half) -> dict[str, Any]:
     """The gradients of matrices and biases, from the adjoints of all pre-activations."""
     plan, step = back.plan, back.plan.step
     out: dict[str, Any] = {}
-    fed = {e.pre for e in half.edges}
+    fed = {e.pre for e in half.flow.edges}
     for product in step.products:
         if product.target in fed:
             g = back.work[:, plan.columns[product.target]].T @ back.stack(step.graph.outputs[product.left])

@@ -11,16 +11,18 @@ from ..symbol import Symbol
 from .flow import Edge, Flow
 
 BEFORE, LOOP, AFTER = "before", "loop", "after"
+SINKING = {False: (Cost.CHEAP, Cost.LAYOUT), True: (Cost.CHEAP, Cost.LAYOUT, Cost.COSTLY, Cost.REDUCTION)}
 
 
 class Sides:
     """The side of every node and edge of a flow. sums: nodes that sum over the steps and keep the rows; what they sum is
     computed in the loop and accumulated there."""
 
-    def __init__(self, flow: Flow):
+    def __init__(self, flow: Flow, fused: bool):
         self.flow = flow
+        self._sinking = SINKING[fused]
         self._side: dict[int, str] = {}
-        sums = [node for node in flow.order if _sums_steps(node)]
+        sums = [node for node in flow.order if sums_steps(node) and "B" in node.shape]
         reached = {id(c) for c in flow.carried}
         for node in flow.order:
             if any(id(a) in reached for a in flow.needs(node)):
@@ -44,7 +46,7 @@ class Sides:
         return AFTER if source == LOOP and self.of(edge.target) != LOOP else source
 
     def _sink(self) -> None:
-        """What is cheap and only the loop uses is computed there, and never stands in memory for all steps."""
+        """What costs little and only the loop uses is computed there, and never stands in memory for all steps."""
         flow = self.flow
         users: dict[int, list[Symbol]] = {}
         for node in flow.order:
@@ -56,10 +58,11 @@ class Sides:
                 self._side[id(node)] = LOOP
 
     def _is_cheap(self, node: Symbol) -> bool:
-        """Of every step, computed before the loop, by a few instructions?"""
+        """Of every step, computed before the loop, and sooner computed again than fetched?"""
         return (self.flow.computed(node) and self.of(node) == BEFORE and "T" in node.shape
-                and node.op.cost in (Cost.CHEAP, Cost.LAYOUT))  # type: ignore[union-attr]
+                and node.op.cost in self._sinking)  # type: ignore[union-attr]
 
 
-def _sums_steps(node: Symbol) -> bool:
-    return node.op is reductions.sum and "T" in node.inputs[0].shape and "T" not in node.shape and "B" in node.shape
+def sums_steps(node: Symbol) -> bool:
+    """A sum over the steps, and over the rows unless it keeps them."""
+    return node.op is reductions.sum and "T" in node.inputs[0].shape and "T" not in node.shape

@@ -6,8 +6,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from ..autograd import operands
-from ..graph import Graph, Region, derive
+from ..graph import Graph, derive
+from ..graph.lower import lower
 from ..graph.simplify import simplify
 from ..symbol import Symbol
 from .cut import CutStep, cut
@@ -15,6 +15,7 @@ from .divide import AFTER, BEFORE, LOOP, Sides
 from .flow import Edge, Flow
 from .level import Levels
 from .merge import Group, Planes, merge, planes
+from .regions import Regions, regions
 from .save import saved
 
 
@@ -32,20 +33,20 @@ class Stage:
 class Half:
     """One direction of the loop.
 
+    flow:                 its nodes, products and what is carried.
     before, loop, after:  stages. What stands before or after the loop is computed for all steps at once.
     stacked:              values of the loop that are kept for all steps.
     sums:                 nodes that sum over the steps and keep the rows, which are accumulated in the loop.
-    regions:              the operations of each stage of the loop, to be printed as one function.
+    regions:              the operations of each stage of each side, to be printed as one function.
     """
 
-    graph: Graph
-    edges: list[Edge]
+    flow: Flow
     before: list[Stage]
     loop: list[Stage]
     after: list[Stage]
     stacked: list[Symbol]
     sums: list[Symbol]
-    regions: list[Region]
+    regions: Regions
 
 
 @dataclass
@@ -72,10 +73,11 @@ class Plan:
         return "\n".join([*lines, f"saved: {', '.join(map(_label, self.saved)) or '-'}"])
 
 
-def plan(graph: Graph, carry: dict[str, str], wanted: Sequence[str] | None) -> Plan:
+def plan(graph: Graph, carry: dict[str, str], wanted: Sequence[str] | None, fused: bool = False) -> Plan:
     """carry: input that a step receives -> output that updates it. wanted: inputs whose gradients are asked for, beside those
-    of the carried ones; None if no gradient is."""
-    step = cut(simplify(graph))
+    of the carried ones; None if no gradient is. fused: for code in which an operation costs less than the memory that its
+    result would take for all steps."""
+    step = cut(simplify(lower(graph) if fused else graph))
     columns = planes(step)
     width = max((c.stop for c in columns.values()), default=0)
     leaf, out = step.graph.inputs, step.graph.outputs
@@ -83,7 +85,7 @@ def plan(graph: Graph, carry: dict[str, str], wanted: Sequence[str] | None) -> P
     states, news = [leaf[s] for s in carry], [out[n] for n in carry.values()]
     results = [y for name, y in out.items() if not name.startswith("left.")]
     if wanted is None:
-        forward = _half(Flow(step.graph, edges, states, news, results, set(), backward=False), columns)
+        forward = _half(Flow(step.graph, edges, states, news, results, set(), backward=False), columns, fused)
         return Plan(step, carry, columns, width, forward, None, [])
 
     by = [*carry, *(name for name in leaf if name in step.pres or name in wanted or name in step.prologue.outputs)]
@@ -93,16 +95,16 @@ def plan(graph: Graph, carry: dict[str, str], wanted: Sequence[str] | None) -> P
             if f"d_{p.target}" in adjoint]
     lefts = [out[left] for left in dict.fromkeys(p.left for p in step.products)]
     keep = saved([*adjoint.values(), *lefts], step, [*states, *news])
-    forward = _half(Flow(step.graph, edges, states, news, [*results, *keep], set(), backward=False), columns)
+    forward = _half(Flow(step.graph, edges, states, news, [*results, *keep], set(), backward=False), columns, fused)
     known = {id(s) for s in (*keep, *states, *news)}
     flow = Flow(gradients, back, [seed[f"g_{n}"] for n in carry.values()],
                 [adjoint[f"d_{s}"] for s in carry if f"d_{s}" in adjoint], [*adjoint.values(), *lefts], known, backward=True)
-    return Plan(step, carry, columns, width, forward, _half(flow, columns), keep)
+    return Plan(step, carry, columns, width, forward, _half(flow, columns, fused), keep)
 
 
-def _half(flow: Flow, columns: Planes) -> Half:
+def _half(flow: Flow, columns: Planes, fused: bool) -> Half:
     """Nodes and products into the stages of their sides."""
-    sides = Sides(flow)
+    sides = Sides(flow, fused)
     levels = Levels(flow, sides)
     stages: dict[str, list[Stage]] = {BEFORE: [], LOOP: [], AFTER: []}
 
@@ -111,9 +113,13 @@ def _half(flow: Flow, columns: Planes) -> Half:
         return stages[side][k]
 
     summed = {id(node) for node in sides.sums}
+    last = max((levels.of(node) for node in flow.order if sides.of(node) == LOOP), default=0)
     position = {id(node): k for k, node in enumerate(flow.graph.nodes)}
     for node in sorted(flow.order, key=lambda n: position.get(id(n), len(position))):
-        if flow.computed(node) and id(node) not in summed:
+        if id(node) in summed:
+            if fused:
+                stage(LOOP, levels.of(node.inputs[0]) if flow.computed(node.inputs[0]) else last).nodes.append(node)
+        elif flow.computed(node):
             stage(sides.of(node), levels.of(node)).nodes.append(node)
     together: dict[tuple[str, int], list[Edge]] = {}
     for edge in flow.products:
@@ -124,8 +130,8 @@ def _half(flow: Flow, columns: Planes) -> Half:
         for pre, source in {e.pre: e.source for e in flow.edges}.items():
             stage(sides.of(source), levels.of(source)).writes.append((source, pre))
     stacked = _stacked(flow, sides)
-    return Half(flow.graph, flow.edges, stages[BEFORE], stages[LOOP], stages[AFTER], stacked, sides.sums,
-                _regions(flow, stages[LOOP], stacked, sides.sums))
+    left_over = [] if fused else sides.sums
+    return Half(flow, stages[BEFORE], stages[LOOP], stages[AFTER], stacked, left_over, regions(flow, stages, left_over))
 
 
 def _stacked(flow: Flow, sides: Sides) -> list[Symbol]:
@@ -137,19 +143,6 @@ def _stacked(flow: Flow, sides: Sides) -> list[Symbol]:
     else:
         later -= {id(s) for s in (*flow.carried, *flow.updates)}        # and these in the states' blocks
     return [n for n in flow.order if sides.of(n) == LOOP and id(n) in later and id(n) not in flow.known]
-
-
-def _regions(flow: Flow, loop: list[Stage], stacked: list[Symbol], sums: list[Symbol]) -> list[Region]:
-    """The nodes of each stage, with what they read and what is used outside."""
-    used = {id(n) for n in (*stacked, *flow.updates, *(s.inputs[0] for s in sums), *(e.source for e in flow.edges))}
-    regions = []
-    for k, stage in enumerate(loop):
-        inside = {id(node) for node in stage.nodes}
-        reads = {id(a): a for node in stage.nodes for a in operands(node) if id(a) not in inside}
-        after = used | {id(a) for later in loop[k + 1:] for node in later.nodes for a in operands(node)}
-        writes = [node for node in stage.nodes if id(node) in after]
-        regions.append(Region(f"{'backward' if flow.backward else 'forward'}_{k}", list(reads.values()), writes, stage.nodes))
-    return regions
 
 
 def _label(node: Symbol) -> str:

@@ -7,6 +7,7 @@ rows of step 0, then those of step 1, ... A state is stored in blocks: block t h
 
 from __future__ import annotations
 
+from functools import cached_property
 from itertools import accumulate
 from typing import Any
 
@@ -35,6 +36,20 @@ class Rows:
         blocks = [self.counts[0], *self.counts]
         self.starts = [0, *accumulate(blocks)]
         self.total = self.offsets[-1]
+
+    @cached_property
+    def tables(self) -> tuple[Any, ...]:
+        """For generated C, as int64: rows of each step; where they begin when packed, in a state's blocks before and after the
+        step; and for ragged rows their lengths, and where packed rows stand in the blocks before and after, else None."""
+        plain = tuple(np.array(values, np.int64) for values in (self.counts, self.offsets, self.starts[self.reverse:],
+                                                                self.starts[not self.reverse:]))
+        if self.index is None:
+            return (*plain, None, None, None)
+        lengths = (np.arange(self.rows) < plain[0][:, None]).sum(0)
+        return (*plain, lengths, self._block_rows(self.before), self._block_rows(self.after))
+
+    def _block_rows(self, where: Any) -> np.ndarray:
+        return np.concatenate([np.arange(where(t).start, where(t).stop) for t in range(self.steps)])
 
     def __iter__(self) -> Any:
         """The steps in the order in which they run."""
@@ -111,7 +126,7 @@ class Rows:
     def _gathered(self, blocks: Any, where: Any, first: int) -> Any:
         if self.index is None:
             return blocks[first:first + self.total]
-        return blocks[self.xp.asarray(np.concatenate([np.arange(where(t).start, where(t).stop) for t in range(self.steps)]))]
+        return blocks[self.xp.asarray(self._block_rows(where))]
 
     def owners(self) -> Any:
         """The sorted row that each packed row belongs to, to spread a quantity of rows over the steps."""

@@ -1,0 +1,159 @@
+/* Matrix products. One operand is packed into panels: the columns of a panel lie together for every k, so that the inner
+   loop reads memory in order. A tile of the result, TILE rows by up to WIDE vectors, stays in registers for all of k. */
+#include <string.h>
+#include "runtime.h"
+
+/* The bytes of a vector, the vectors of a panel, and what keeps a vector in a register. */
+#if defined(__AVX512F__)
+#define BYTES 64
+#define WIDE 4
+#define HOLD(v) __asm__("" : "+v"(v))
+#elif defined(__AVX__)
+#define BYTES 32
+#define WIDE 2
+#define HOLD(v) __asm__("" : "+x"(v))
+#elif defined(__aarch64__)
+#define BYTES 16
+#define WIDE 4
+#define HOLD(v) __asm__("" : "+w"(v))
+#else
+#define BYTES 16
+#define WIDE 2
+#define HOLD(v) (void)0
+#endif
+
+#define INLINE static inline __attribute__((always_inline))
+#define LANES ((long)(BYTES / sizeof(T)))
+#define PANEL (WIDE * LANES)
+#define TILE 4
+#define CHUNK 256                       /* rows of a sum of outer products whose panel stays in the cache */
+#define BLOCK 16
+
+typedef T V __attribute__((vector_size(BYTES)));
+typedef T U __attribute__((vector_size(BYTES), aligned(sizeof(T)), may_alias));     /* the same anywhere in memory */
+
+INLINE V load(const T *at) { return *(const U *)at; }
+INLINE V load_part(const T *at, long count) { V v = {0}; memcpy(&v, at, count * sizeof(T)); return v; }
+INLINE long whole_vectors(long columns) { return (columns + LANES - 1) / LANES * LANES; }
+
+INLINE void store(T *at, V v, long columns, int accumulate)
+{
+    if (columns >= LANES) {
+        *(U *)at = accumulate ? load(at) + v : v;
+    } else {
+        v = accumulate ? load_part(at, columns) + v : v;
+        memcpy(at, &v, columns * sizeof(T));
+    }
+}
+
+/* out (rows, columns) = or += left (rows, depth) times a panel of `vectors` vectors, plus bias if there is one. rows and
+   vectors are constants where this is inlined. Element (row, k) of left is left[row * step + k * stride]. */
+INLINE void tile(const long rows, const long vectors, long depth, const T *left, long step, long stride, const T *panel,
+                 const T *bias, T *out, long out_step, long columns, int accumulate)
+{
+    V sums[TILE][WIDE];
+    for (long r = 0; r < rows; ++r)
+        for (long v = 0; v < vectors; ++v)
+            sums[r][v] = bias ? load(bias + v * LANES) : (V){0};
+    for (long k = 0; k < depth; ++k, panel += vectors * LANES, left += stride) {
+        V weights[WIDE];
+        for (long v = 0; v < vectors; ++v) {
+            weights[v] = *(const V *)(panel + v * LANES);
+            HOLD(weights[v]);
+        }
+        for (long r = 0; r < rows; ++r) {
+            T factor = left[r * step];
+            for (long v = 0; v < vectors; ++v)
+                sums[r][v] += factor * weights[v];
+        }
+    }
+    for (long r = 0; r < rows; ++r)
+        for (long v = 0; v < vectors; ++v)
+            store(out + r * out_step + v * LANES, sums[r][v], columns - v * LANES, accumulate);
+}
+
+#define CASE(rows, vectors) \
+    case 8 * rows + vectors: \
+        tile(rows, vectors, depth, left, step, stride, panel, bias, out, out_step, columns, accumulate); \
+        return;
+#if WIDE == 4
+#define CASES(rows) CASE(rows, 1) CASE(rows, 2) CASE(rows, 3) CASE(rows, 4)
+#else
+#define CASES(rows) CASE(rows, 1) CASE(rows, 2)
+#endif
+
+static __attribute__((noinline)) void tile_of(long rows, long columns, long depth, const T *left, long step, long stride,
+                                              const T *panel, const T *bias, T *out, long out_step, int accumulate)
+{
+    switch (8 * rows + (columns + LANES - 1) / LANES) { CASES(1) CASES(2) CASES(3) CASES(4) }
+}
+
+/* Rows of `columns` elements, filled up with 0 to whole vectors. */
+static void copy(long rows, long columns, const T *from, long from_step, const long *index, T *to, long to_step)
+{
+    for (long row = 0; row < rows; ++row, to += to_step) {
+        const T *source = from + (index ? index[row] : row) * from_step;
+        long column = 0;
+        for (; column + LANES <= columns; column += LANES)
+            *(U *)(to + column) = load(source + column);
+        if (column < columns)
+            *(U *)(to + column) = load_part(source + column, columns - column);
+    }
+}
+
+void pack(const T *source, long step, long stride, long columns, long depth, T *packed, long at, long low, long all_columns,
+          long all_depth)
+{
+    for (long column = 0, here; column < columns; column += here) {
+        long offset = (at + column) % PANEL, first = at + column - offset;
+        long panel_columns = least(all_columns - first, PANEL), width = whole_vectors(panel_columns);
+        here = least(columns - column, panel_columns - offset);
+        T *panel = packed + first * all_depth + low * width;
+        const T *from = source + column * step;
+        for (long block = 0; block < depth; block += LANES)                 /* in blocks that stay in the cache */
+            for (long c = 0; c < here; ++c)
+                for (long k = block; k < least(block + LANES, depth); ++k)
+                    panel[k * width + offset + c] = from[c * step + k * stride];
+        if (offset + here == panel_columns)
+            for (long k = 0; k < depth; ++k)
+                for (long c = panel_columns; c < width; ++c)
+                    panel[k * width + c] = 0;
+    }
+}
+
+void product(long rows, long columns, long depth, const T *left, long left_step, const T *packed, const T *bias, T *out,
+             long out_step, int accumulate)
+{
+    for (long first = 0; first < columns; first += PANEL)
+        for (long row = 0; row < rows; row += TILE)
+            tile_of(least(rows - row, TILE), least(columns - first, PANEL), depth, left + row * left_step, left_step, 1,
+                    packed + first * depth, bias ? bias + first : bias, out + row * out_step + first, out_step, accumulate);
+}
+
+void outer(long rows, long height, long columns, const T *g, long g_step, const T *left, long left_step, const long *index,
+           T *out)
+{
+    T panel[CHUNK * PANEL] __attribute__((aligned(BYTES))), block[CHUNK * BLOCK] __attribute__((aligned(BYTES)));
+    if (!rows)
+        memset(out, 0, height * columns * sizeof(T));
+    for (long low = 0; low < rows; low += CHUNK)
+        for (long first = 0; first < columns; first += PANEL) {
+            long here = least(rows - low, CHUNK), width = least(columns - first, PANEL);
+            copy(here, width, left + first + (index ? 0 : low * left_step), left_step, index ? index + low : index, panel,
+                 whole_vectors(width));
+            for (long n = 0; n < height; n += TILE) {
+                if (n % BLOCK == 0)
+                    copy(here, least(height - n, BLOCK), g + low * g_step + n, g_step, 0, block, BLOCK);
+                tile_of(least(height - n, TILE), width, here, block + n % BLOCK, 1, BLOCK, panel, 0,
+                        out + n * columns + first, columns, low > 0);
+            }
+        }
+}
+
+void column_sums(long rows, long columns, const T *g, long g_step, T *out)
+{
+    memset(out, 0, columns * sizeof(T));
+    for (long row = 0; row < rows; ++row)
+        for (long column = 0; column < columns; ++column)
+            out[column] += g[row * g_step + column];
+}

@@ -1,0 +1,62 @@
+"""Executors: what runs a plan, chosen by where the arrays are and by what the machine has."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+import numpy as np
+
+from ..codegen.views import Unsupported
+from ..native import NoCompiler
+from .arrays import Arrays
+from .native import Native
+from .plan import Plan
+from .rows import Rows
+
+CHOICES = (True, False, "native", "numpy")
+Pull = Callable[[Any, Mapping[str, Any]], dict[str, Any]]
+
+
+class Executor(Protocol):
+    """plan: what it runs."""
+
+    plan: Plan
+
+    def forward(self, rows: Rows, given: Mapping[str, Any], states: Mapping[str, Any]) -> tuple[Any, dict[str, Any], Pull]:
+        """given: inputs by name: of steps packed (total, ...), of rows sorted (rows, ...), others as they are. states:
+        (rows, size), sorted.
+
+        Returns the output packed, the last states (rows, size) sorted, and the way back: a function of the output's gradient,
+        packed, and the last states' ones, sorted, that returns the gradients by name: of steps packed, of rows and states
+        sorted.
+        """
+
+
+def executor(plan: Callable[[bool], Plan], choice: bool | str, xp: Any, dtype: np.dtype) -> Executor:
+    """plan: from whether it is for fused code. choice: True takes generated C on the CPU where there is a compiler, "native"
+    insists on it, "numpy" does without. On a GPU the arrays' own module runs the plan."""
+    if xp is not np:
+        if choice == "native":
+            raise ValueError("compile='native' runs on the CPU, and these tensors are on a GPU; leave compile=True")
+        return Arrays(plan(False), xp)
+    if choice == "numpy":
+        return Arrays(plan(False), xp)
+    try:
+        return Native(plan(True), dtype)
+    except (NoCompiler, Unsupported) as error:
+        if choice == "native":
+            raise
+        _notice(str(error))
+        return Arrays(plan(False), xp)
+
+
+_told: set[str] = set()
+
+
+def _notice(reason: str) -> None:
+    """What falls back says so, once for each reason."""
+    if reason not in _told:
+        _told.add(reason)
+        warnings.warn(f"NumPy runs this layer, which is slower than generated C: {reason}", stacklevel=2)

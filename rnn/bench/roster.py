@@ -1,0 +1,36 @@
+"""The contenders by name, and which of them can be had here."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+
+from . import ours
+from .contender import Contender
+from .task import Numbers
+
+OURS = "minigrad"
+WAYS = {"eager": False, "numpy": "numpy", "native": "native"}         # --executors -> what Recurrent's `compile` takes
+PEERS = {"torch": ("torch.nn", "torch", "pytorch", "layer"), "eager": ("torch, a loop", "torch", "pytorch", "loop"),
+         "jax": ("jax, lax.scan", "jax", "jax_scan", "scan"), "bare": ("products alone", "numpy", "ours", "products")}
+
+
+def label(name: str) -> str:
+    """What a table calls it."""
+    return PEERS[name][0] if name in PEERS else name
+
+
+def missing(name: str) -> str:
+    """The package that a peer needs and that is not installed, or ""."""
+    package = PEERS[name][1]
+    return "" if importlib.util.find_spec(package) else package
+
+
+def make(name: str, numbers: Numbers) -> Contender:
+    """A contender, ready for its first step. `minigrad` is our layer as users get it; `minigrad numpy` run in that way.
+    Raises LeftOut where it cannot take part."""
+    if name in PEERS:
+        _, _, module, function = PEERS[name]
+        return getattr(importlib.import_module(f".{module}", __package__), function)(numbers)
+    way = name.removeprefix(OURS).strip()
+    return ours.layer(numbers, WAYS[way] if way else True)
