@@ -44,14 +44,18 @@ def postorder(roots: Sequence[Any], inputs: Callable[[Any], Sequence[Any]]) -> l
             order.append(node)
         elif id(node) not in seen:
             seen.add(id(node))
-            stack.append((node, True))
-            stack.extend((a, False) for a in reversed(inputs(node)) if id(a) not in seen)
+            own = inputs(node)
+            if own:
+                stack.append((node, True))
+                stack.extend([(a, False) for a in reversed(own) if id(a) not in seen])
+            else:
+                order.append(node)
     return order
 
 
 def operands(node: Any) -> list[Any]:
     """The arguments of a node that are nodes themselves, in order (numbers are not)."""
-    return [a for a in node.inputs if isinstance(a, Operators)]
+    return [a for a in node.inputs if isinstance(a, Operators)] if node.op else []
 
 
 def differentiate(outputs: Sequence[Any], seeds: Sequence[Any], inputs: Sequence[Any] | None = None) -> list[tuple[Any, Any]]:
@@ -66,7 +70,7 @@ def differentiate(outputs: Sequence[Any], seeds: Sequence[Any], inputs: Sequence
     wanted = {id(x) for x in inputs}
     leading = set(wanted)                               # what depends on an input
     for node in order:
-        if any(id(a) in leading for a in node.inputs):
+        if node.op and any(id(a) in leading for a in node.inputs):
             leading.add(id(node))
     gradients: dict[int, Any] = {}
     for output, seed in zip(outputs, seeds):
@@ -81,6 +85,11 @@ def differentiate(outputs: Sequence[Any], seeds: Sequence[Any], inputs: Sequence
         if node.op is None:
             continue
         node.check_unchanged()
+        if node.op.pull:
+            for a, d in zip(node.inputs, node.op.pull(g, node)):
+                if d is not None and id(a) in leading:
+                    _accumulate(gradients, a, d)
+            continue
         for k, a in enumerate(node.inputs):
             if id(a) in leading and isinstance(a, Operators):
                 d = node.op.derivative(k, g, node, node.inputs, node.attributes)

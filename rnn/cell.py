@@ -9,8 +9,9 @@ from typing import Any, ClassVar
 import numpy as np
 
 import minigrad as mg
+from minigrad import backends
 from minigrad.nn import Module, Parameter, init
-from minigrad.scan import Loop, Rows
+from minigrad.scan import Loop, Rows, eager
 from minigrad.tensor import Tensor
 
 from .checks import check_extras, check_float, check_keywords, check_state
@@ -103,22 +104,26 @@ class Cell(Module, metaclass=CellType):
         check_float(s, s.input, x, self.dtype)
         state = self.initial_state(state, x.shape[0])
         given = check_extras(self, extras, x.shape[0], None)
-        ys, state = self.run(x.expand_dims(0), state, given, Rows(1, x.shape[0]), compile=False)
-        return ys[0], state
+        rows = Rows(1, x.shape[0])
+        ys, last = eager.run(self.loop, self._values(x.expand_dims(0), given, rows), dict(zip(s.states, state)), rows)
+        return ys[0], self.State(**last)
 
     def initial_state(self, state: Any, rows: int) -> Any:
         """The state given, checked, or zeros."""
         s = self.structure
         if state is None:
-            return self.State(*(mg.zeros(rows, size, dtype=self.dtype, device=self.device) for size in s.states.values()))
+            zeros, dtype = backends.get(self.device).xp.zeros, self.dtype
+            return self.State(*[Tensor(zeros((rows, size), dtype)) for size in s.states.values()])
         return self.State(*check_state(self, state, (rows,), "(rows, size)"))
 
     def run(self, xs: Tensor, state: Any, extras: dict[str, Tensor], rows: Rows, compile: bool | str) -> tuple[Tensor, Any]:
-        """All steps: xs (T, B, input_size), a state, what `check_extras` returned -> ys (T, B, output_size), the last state."""
-        s = self.structure
-        values = {s.input: xs, **self.weights, **extras, **self._constants(), **self._masks(rows)}
-        ys, last = self.loop(values, dict(zip(s.states, state)), rows, compile)
+        """All steps: xs (T, B, input_size), a state, what `check_extras` returned -> ys (T, B, output_size), the last state,
+        each part (1, B, size)."""
+        ys, last = self.loop(self._values(xs, extras, rows), dict(zip(self.structure.states, state)), rows, compile)
         return ys, self.State(**last)
+
+    def _values(self, xs: Tensor, extras: dict[str, Tensor], rows: Rows) -> dict[str, Tensor]:
+        return {self.structure.input: xs, **self.weights, **extras, **self._constants(), **self._masks(rows)}
 
     def _constants(self) -> dict[str, Tensor]:
         return {name: mg.tensor(array.astype(self.dtype), device=self.device)

@@ -99,7 +99,8 @@ class Recurrent(Module):
                       for name, value in extras.items()}
         given = check_extras(first, extras, batch, steps)
         xp = backends.get(xs.device).xp
-        rows = {d: Rows(steps, batch, lengths, d == "backward", xp) for d in self.layers[0]}
+        rows = {d: Rows.whole(steps, batch, d == "backward", xp) if lengths is None else
+                Rows(steps, batch, lengths, d == "backward", xp) for d in self.layers[0]}
         last: list[Any] = []
         for k, layer in enumerate(self.layers):
             if k and self.training and self.dropout:
@@ -110,7 +111,8 @@ class Recurrent(Module):
                 outputs.append(ys)
                 last.append(final)
             xs = outputs[0] if len(outputs) == 1 else mg.concatenate(outputs, -1)
-        return (xs.swapaxes(0, 1) if self.batch_first else xs), self.State(*(mg.stack(parts) for parts in zip(*last)))
+        return (xs.swapaxes(0, 1) if self.batch_first else xs), self.State(*[
+            parts[0] if len(parts) == 1 else mg.concatenate(parts) for parts in zip(*last)])
 
     def explain(self) -> str:
         """The equations, the plan of the time loop and the source that runs each step, of the first layer's cell."""

@@ -1,5 +1,7 @@
-"""C that is built at run time: the functions and products that generated programs call, and the compiler that builds them."""
+"""C that is built at run time: the functions and products that generated programs call, the compiler that builds them, and
+memory to run them in."""
 
 from .build import NoCompiler, library, runtime, threads
+from .memory import Arena, address, empty
 
-__all__ = ["NoCompiler", "library", "runtime", "threads"]
+__all__ = ["Arena", "NoCompiler", "address", "empty", "library", "runtime", "threads"]

@@ -287,7 +287,8 @@ def concatenate(parts: Sequence, axis: int = 0) -> Any:
 
 def stack(parts: Sequence, axis: int = 0) -> Any:
     """Join along a new axis."""
-    return concatenate([expand_dims(part, axis) for part in parts], axis)
+    spread = [expand_dims(part, axis) for part in parts]
+    return spread[0] if len(spread) == 1 else concatenate(spread, axis)
 
 
 def einsum(subscripts: str, *operands: Any) -> Any:

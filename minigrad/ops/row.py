@@ -32,6 +32,8 @@ class Op:
                   themselves, so they hold for tensors (autograd), for symbols (generated backward kernels) and for
                   their own results (second derivatives). Broadcasting is undone by the walker, never here. A row with
                   any number of arguments has a single function, which is told the argument's position `k`.
+    pull:         `pull(g, y)` -> the gradients of all arguments, in their shapes and dtypes, for an operation that computes
+                  them together.
     c:            the C expression of an elementwise operation, with {0}, {1}, ... for its arguments.
     canonical:    `canonical(*shapes, **attributes)` -> the attributes in normal form (axes counted from the end).
     """
@@ -44,6 +46,7 @@ class Op:
     c: str | None = None
     canonical: Callable[..., dict[str, Any]] | None = None
     variadic: bool = False
+    pull: Callable[..., Any] | None = None
 
     @property
     def elementwise(self) -> bool:
@@ -51,7 +54,7 @@ class Op:
 
     @cached_property
     def differentiable(self) -> bool:
-        return any(self.derivatives)
+        return any(self.derivatives) or self.pull is not None
 
     def derivative(self, k: int, g: Any, y: Any, inputs: tuple, attributes: dict[str, Any]) -> Any:
         """The gradient that reaches argument `k` when `g` reaches the result `y`, or None."""

@@ -49,9 +49,10 @@ class Loop:
     def __call__(self, values: Mapping[str, Tensor], states: Mapping[str, Tensor], rows: Rows,
                  compile: bool | str = True) -> tuple[Tensor, dict[str, Tensor]]:
         """values: inputs by name; states: (B, size); compile: False, or what `executor` chooses by. Returns the output
-        (T, B, size), zero where a row has ended, and the last states."""
+        (T, B, size), zero where a row has ended, and the last states (1, B, size), as layers join them."""
         if not compile:
-            return eager.run(self, values, states, rows)
+            ys, last = eager.run(self, values, states, rows)
+            return ys, {name: state.expand_dims(0) for name, state in last.items()}
         given = {**values, **states}
         tracked = grad_enabled() and any(v.requires_grad for v in given.values())
         first = next(iter(given.values()))
@@ -70,34 +71,29 @@ class _Run:
 
     def __init__(self, loop: Loop, runs: Executor, inputs: dict[str, Tensor], states: tuple[str, ...], rows: Rows):
         self.loop, self.plan, self.inputs, self.states, self.rows = loop, runs.plan, inputs, states, rows
-        step = runs.plan.step
         given: dict[str, Any] = {}
-        for name, leaf in step.graph.inputs.items():
-            if name in states or name in step.pres:
-                continue
+        for name, kind in runs.plan.kinds.items():
             if name == loop.step:
                 given[name] = rows.numbers(next(iter(inputs.values())).dtype)
             else:
                 array = inputs[name]._array
-                given[name] = (rows.pack(array) if "T" in leaf.shape else rows.sort(array) if "B" in leaf.shape else array)
+                given[name] = array if kind == "fixed" else rows.pack(array) if kind == "step" else rows.sort(array)
         begin = {name: rows.sort(inputs[name]._array) for name in states}
         packed, last, self._back = runs.forward(rows, given, begin)
-        self.arrays = [rows.unpack(packed), *(rows.unsort(last[name]) for name in states)]
+        self.arrays = [rows.unpack(packed), *(rows.unsort(last[name])[None] for name in states)]
 
     def pull(self, gradients: Mapping[int, Tensor]) -> list[Tensor | None]:
         """The gradients of all inputs, from those of the results by position."""
         if grad_enabled():
             return self._replayed(gradients)
         rows = self.rows
-        given = [gradients[k]._array if k in gradients else rows.xp.zeros_like(a) for k, a in enumerate(self.arrays)]
-        found = self._back(rows.pack(given[0]), {name: rows.sort(given[k + 1]) for k, name in enumerate(self.states)})
+        given = [gradients[k]._array if k in gradients else rows.xp.zeros(a.shape, a.dtype) for k, a in enumerate(self.arrays)]
+        found = self._back(rows.pack(given[0]), {name: rows.sort(given[k + 1][0]) for k, name in enumerate(self.states)})
         return [self._restored(name, found[name]) if name in found else None for name in self.inputs]
 
     def _restored(self, name: str, array: Any) -> Tensor:
-        leaf = self.plan.step.graph.inputs[name]
-        array = (self.rows.unpack(array) if "T" in leaf.shape and name not in self.states else
-                 self.rows.unsort(array) if "B" in leaf.shape else array)
-        return Tensor(array)
+        kind = self.plan.kinds.get(name, "row")
+        return Tensor(array if kind == "fixed" else self.rows.unpack(array) if kind == "step" else self.rows.unsort(array))
 
     def _replayed(self, gradients: Mapping[int, Tensor]) -> list[Tensor | None]:
         """The same, through the eager loop from these very inputs, so that it can be differentiated again."""
@@ -106,7 +102,7 @@ class _Run:
         own = {name: x.broadcast_to(x.shape) if x.requires_grad else x for name, x in own.items()}
         states = {name: own.pop(name) for name in self.states}
         ys, last = eager.run(self.loop, own, states, self.rows)
-        outputs = [ys, *last.values()]
+        outputs = [ys, *(state.expand_dims(0) for state in last.values())]
         chosen = {name: x for name, x in {**own, **states}.items() if x.requires_grad}
         pairs = differentiate([outputs[k] for k in gradients], list(gradients.values()), list(chosen.values()))
         found = dict(zip(chosen, (g for _, g in pairs)))

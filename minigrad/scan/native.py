@@ -3,47 +3,56 @@
 from __future__ import annotations
 
 import ctypes
-import struct
 from collections.abc import Mapping
 from math import prod
-from typing import Any
+from struct import Struct
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from ..codegen.views import Extent, features
-from ..native import library, runtime, threads
+from ..native import Arena, address, empty, library, runtime, threads
 from ..symbol import Symbol
-from .homes import AFTER_STEP, BEFORE_STEP, INTEGERS, ONCE, PACKED, ROW, TABLES, THREAD
-from .plan import Half, Plan
+from .homes import AFTER_STEP, BEFORE_STEP, INTEGERS, ONCE, PACKED, ROW, TABLES, THREAD, Home
+from .plan import Plan
 from .program import Program, program
 from .rows import Rows
 
 SMALL = 1_000_000               # multiply-adds of a half below which a second thread costs more than it brings
-ALIGNMENT = 64                  # bytes of the longest vector
+FORWARD, BACKWARD = "forward", "backward"
 
 
 class Native:
-    """A plan for one dtype, built."""
+    """A plan for one dtype, built. One object runs any number of rows and steps, also several at once."""
 
     def __init__(self, plan: Plan, dtype: Any):
         self.plan, self.dtype = plan, np.dtype(dtype)
         self.program: Program = program(plan, self.dtype.name)
+        self.homes = self.program.homes
         self.library = library(self.program.text, self.dtype.name)
         self.run_task = runtime(self.dtype.name).run_task
-        self.homes = self.program.homes
         names = (*INTEGERS, *self.program.sizes, *TABLES, *self.homes.fields)
         self.position = {name: k for k, name in enumerate(names)}
-        self.struct = struct.Struct(f"{len(names)}q")
+        self.struct = Struct(f"{len(names)}q")
+        self.halves = {FORWARD: plan.forward, **({BACKWARD: plan.backward} if plan.backward else {})}
+        self.functions = {half: ctypes.cast(getattr(self.library, half), ctypes.c_void_p).value for half in self.halves}
         inputs = plan.step.graph.inputs
-        self.multiplications = sum(inputs[p.weight].shape[0] * inputs[p.weight].shape[1] for p in plan.step.products)
-        self.functions = {half: ctypes.cast(getattr(self.library, half), ctypes.c_void_p).value
-                          for half in ("forward", "backward") if half == "forward" or plan.backward}
+        self.multiplications = sum(prod(inputs[p.weight].shape) for p in plan.step.products)
+        self.given = [(name, self.homes.names[name], self.position[self.homes.names[name]],
+                       [k - len(leaf.shape) for k, d in enumerate(leaf.shape) if d == "S"])
+                      for name, leaf in inputs.items() if name in plan.kinds]
+        self.states = [(name, self.homes.forward[id(inputs[name])]) for name in plan.carry]
+        self.y = self.homes.forward[id(plan.step.graph.outputs["y"])]
+        self.weights = self._weights()
+        self.merged = dict.fromkeys(own for _, own, _ in self.weights)
+        self.outputs = self._outputs()
+        self.fields = {half: self._fields(half) for half in self.halves}
+        self.visible = {name for name, f in self.homes.fields.items() if f.zero or f.kind == BEFORE_STEP}
+        self._layouts: dict[tuple, Layout] = {}
 
     def forward(self, rows: Rows, given: Mapping[str, Any], states: Mapping[str, Any]) -> tuple[Any, dict[str, Any], Any]:
         run = Execution(self, rows, given, states)
-        y = run.value("forward", self.plan.step.graph.outputs["y"])
-        if self.homes.of("forward", self.plan.step.graph.outputs["y"]).field == self.homes.work:
-            y = y.copy()                                    # gradients will be written there
+        y = run.value(FORWARD, self.plan.step.graph.outputs["y"])
         last = {name: run.last(name, states[name]) for name in self.plan.carry}
         used: list[bool] = []
 
@@ -54,6 +63,80 @@ class Native:
             return fresh.backward(g_y, g_last)
         return y, last, pull
 
+    # -- what is the same in every run --------------------------------------------------------------------------------------
+    def layout(self, half: str, rows: Rows, threads: int, sizes: dict[str, int]) -> Layout:
+        """Where the fields that a half needs for itself stand in one block of memory, and the shapes of its results."""
+        key = (half, rows.total, rows.rows, threads, *sizes.values())
+        if key not in self._layouts:
+            if len(self._layouts) > 1000:
+                self._layouts.clear()
+            count = {PACKED: rows.total, BEFORE_STEP: rows.starts[-1], ROW: rows.rows, ONCE: 1, THREAD: threads}
+            own, results = [[(name, (count[self.homes.fields[name].kind], *known(self.homes.fields[name].size, sizes)))
+                             for name in names] for names in self.fields[half]]
+            small = [(name, shape) for name, shape in results if self.homes.fields[name].kind != PACKED]
+            self._layouts[key] = Layout(
+                *self._placed(own), *self._placed(small), [pair for pair in results if pair not in small],
+                [name for name, _ in (*own, *small) if self.homes.fields[name].zero])
+        return self._layouts[key]
+
+    def _placed(self, shapes: list[tuple[str, tuple[int, ...]]]) -> tuple[Placed, int]:
+        """One field behind the other, each where a vector may begin."""
+        placed, size = [], 0
+        for name, shape in shapes:
+            placed.append((name, self.position[name], size, shape))
+            size += -(-prod(shape) * self.dtype.itemsize // 64) * 64
+        return placed, size
+
+    def _weights(self) -> list[tuple[str, str, slice]]:
+        """Of each gradient of a weight or bias its name, its field, and its part of that."""
+        found = []
+        for name, edges in self.program.merged.items():
+            at = 0
+            for edge in edges:
+                height = self.plan.step.pres[edge.pre]
+                found.append((edge.weight, name, slice(at, at + height)))
+                at += height
+        if "d_bias" in self.homes.fields:
+            fed = {edge.pre for edges in self.program.merged.values() for edge in edges}
+            found += [(name, "d_bias", self.plan.columns[pre]) for pre, names in self.plan.step.biases.items() if pre in fed
+                      for name in names]
+        return found
+
+    def _outputs(self) -> dict[str, Symbol]:
+        """The gradients of inputs that are values of the backward half."""
+        half = self.plan.backward
+        inner = {f"d_{name}" for name in (*self.plan.carry, *self.plan.step.pres)}
+        return {name[2:]: node for name, node in half.flow.graph.outputs.items() if name not in inner} if half else {}
+
+    def _fields(self, half: str) -> tuple[list[str], list[str]]:
+        """Those that a half needs for itself, and those of its results; the others are given."""
+        homes = self.homes
+        blocks = {home.field for _, home in self.states if home.kind == BEFORE_STEP} - {self.y.field}
+        early = {homes.of(half, node).field for node in homes.once[half][0]}
+        given = {*homes.names.values()} - blocks | early
+        if half == FORWARD:
+            results = {self.y.field} - {homes.work}
+        else:
+            known = [homes.backward[id(node)].field for node in self.outputs.values() if id(node) in homes.backward]
+            results = {*known, *self.program.merged, "d_bias"}
+        names = [name for name, f in homes.fields.items() if f.half == half and name not in given]
+        return [n for n in names if n not in results], [n for n in names if n in results]
+
+
+Placed = list[tuple[str, int, int, tuple[int, ...]]]
+
+
+class Layout(NamedTuple):
+    """Fields in one block of memory, with its size in bytes, and those of results in another: name, slot, offset in bytes and
+    shape of each. Results that grow with the steps have memory of their own; zero: fields to be cleared."""
+
+    own: Placed
+    size: int
+    results: Placed
+    results_size: int
+    large: list[tuple[str, tuple[int, ...]]]
+    zero: list[str]
+
 
 class Execution:
     """One run of a program: the arrays of its fields, and the struct that holds their addresses."""
@@ -63,149 +146,132 @@ class Execution:
         self.native, self.rows = native, rows
         self.sizes: dict[str, int] = {}
         self.arrays: dict[str, Any] = {}
-        self.slots = [0] * len(native.position)
+        self.arenas: dict[str, Arena] = {}                  # by half, or by the state whose blocks they are
+        self.late: dict[int, Any] = {}
         self.threads = threads() if rows.total * native.multiplications >= SMALL else 1
-        for name, value in zip(INTEGERS, (rows.steps, rows.rows, rows.total, int(rows.reverse))):
-            self.slots[native.position[name]] = value
-        for name, table in zip(TABLES, rows.tables):
-            self.slots[native.position[name]] = address(table) if table is not None else 0
-        self.bind(given)
-        self.begin(states)
-        self.call("forward", native.plan.forward)
+        self.slots = [rows.steps, rows.rows, rows.total, int(rows.reverse), *[0] * len(native.program.sizes),
+                      *rows.table_addresses, *[0] * len(native.homes.fields)]
+        self._bind(given)
+        self._make_room(FORWARD)
+        self._begin(states)
+        self._call(FORWARD)
 
-    def bind(self, given: Mapping[str, Any]) -> None:
+    def _bind(self, given: Mapping[str, Any]) -> None:
         """Inputs by name, and the sizes that they tell."""
-        homes = self.native.homes
-        for name, leaf in self.native.plan.step.graph.inputs.items():
-            if name in given and name in homes.names:
-                array = np.ascontiguousarray(given[name], self.native.dtype)
-                self.set(homes.names[name], array)
-                own = features(leaf)
-                for d, n in zip(own, array.shape[array.ndim - len(own):]):
-                    if isinstance(d, str):
-                        self.sizes[d] = n
-        scratch = [sum(prod(self.known(axes)) for axes in values)
-                   for values in self.native.program.scratch]
-        if scratch:
-            self.sizes["scratch_size"] = max(scratch)
+        dtype = self.native.dtype
+        for name, own, slot, unknown in self.native.given:
+            array = given[name]
+            if array.dtype is not dtype or not array.flags.c_contiguous:
+                array = np.ascontiguousarray(array, dtype)
+            self.arrays[own], self.slots[slot] = array, address(array)
+            for axis in unknown:
+                self.sizes["S"] = array.shape[axis]
+        if self.native.program.scratch:
+            self.sizes["scratch_size"] = max(sum(prod(known(axes, self.sizes)) for axes in values)
+                                             for values in self.native.program.scratch)
         for name, n in self.sizes.items():
             if name in self.native.position:
                 self.slots[self.native.position[name]] = n
 
-    def begin(self, states: Mapping[str, Any]) -> None:
+    def _begin(self, states: Mapping[str, Any]) -> None:
         """The first states, where the first step reads them."""
-        homes = self.native.homes
-        for name in self.native.plan.carry:
-            home, first = homes.forward[id(self.native.plan.step.graph.inputs[name])], states[name]
+        for name, home in self.native.states:
+            first = states[name]
             if home.kind == ROW:
-                self.set(home.field, np.array(first, self.native.dtype))
+                self._set(home.field, np.array(first, self.native.dtype))
             else:
-                blocks = empty((self.rows.starts[-1], first.shape[1]), self.native.dtype)
-                self.rows.begin(blocks, first)
-                self.set(home.field, blocks)
+                if home.field not in self.arrays:           # of the state that is the output, which outlives this run
+                    self._set(home.field, empty((self.rows.starts[-1], first.shape[1]), self.native.dtype))
+                self.rows.begin(self.arrays[home.field], first)
 
     def last(self, name: str, first: Any) -> Any:
         home = self.native.homes.forward[id(self.native.plan.step.graph.inputs[name])]
         array = self.arrays[home.field]
         return array if home.kind == ROW else self.rows.last(array, first)
 
-    def call(self, half: str, plan: Half) -> None:
-        """Everything of a half: what belongs to no step, memory, the program."""
+    def backward(self, g_y: Any, g_last: Mapping[str, Any]) -> dict[str, Any]:
+        """The backward half: gradients by name."""
+        native, names = self.native, self.native.homes.names
+        self._set(names["g_y"], np.ascontiguousarray(g_y, native.dtype))
+        for name, g in g_last.items():
+            self._set(names[f"g_{name}"], np.array(g, native.dtype))
+        self._make_room(BACKWARD)
+        self._call(BACKWARD)
+        found = {name: self.value(BACKWARD, node) for name, node in native.outputs.items()}
+        for name in g_last:
+            found[name] = self.arrays[names[f"g_{name}"]]
+        whole = {own: self.arrays[own][0] for own in native.merged}
+        for name, own, part in native.weights:
+            g = whole[own][part]
+            found[name] = found[name] + g if name in found else g
+        return found
+
+    def _make_room(self, half: str) -> None:
+        """Memory for what the half computes."""
+        native = self.native
+        layout = native.layout(half, self.rows, self.threads, self.sizes)
+        own, results = Arena(layout.size), empty((layout.results_size,), np.uint8)
+        self.arenas[half] = own
+        begin = address(results) if layout.results_size else 0
+        for name, slot, offset, shape in layout.own:
+            self.slots[slot] = own.address + offset
+            if name in native.visible:
+                self.arrays[name] = own.array(offset, shape, native.dtype)
+        for name, slot, offset, shape in layout.results:
+            self.slots[slot] = begin + offset
+            self.arrays[name] = np.ndarray(shape, native.dtype, results, offset)
+        for name in layout.zero:
+            self.arrays[name].fill(0)
+        for name, shape in layout.large:
+            self._set(name, (np.zeros if native.homes.fields[name].zero else empty)(shape, native.dtype))
+
+    def _call(self, half: str) -> None:
+        """What belongs to no step, and the program."""
         native = self.native
         early, late = native.homes.once[half]
         for node in early:
-            self.set(native.homes.of(half, node).field, np.ascontiguousarray(self.computed(half, node), native.dtype))
-        for name, own in native.homes.fields.items():
-            if own.half == half and name not in self.arrays:
-                make = np.zeros if own.zero else empty
-                self.set(name, make((self.count(own.kind), *self.known(own.size)), native.dtype))
-        data = ctypes.create_string_buffer(native.struct.pack(*self.slots))
-        native.run_task(native.functions[half], ctypes.addressof(data), self.threads)
-        self.results: dict[int, Any] = {}
+            self._set(native.homes.of(half, node).field, np.ascontiguousarray(self._computed(half, node), native.dtype))
+        native.run_task(native.functions[half], native.struct.pack(*self.slots), self.threads)
         for node in late:
-            self.results[id(node)] = self.computed(half, node)
+            self.late[id(node)] = self._computed(half, node)
 
-    def backward(self, g_y: Any, g_last: Mapping[str, Any]) -> dict[str, Any]:
-        """The backward half: gradients by name."""
-        native, half = self.native, self.native.plan.backward
-        assert half is not None
-        names = native.homes.names
-        self.set(names["g_y"], np.ascontiguousarray(g_y, native.dtype))
-        for name in native.plan.carry:
-            self.set(names[f"g_{name}"], np.array(g_last[name], native.dtype))
-        self.call("backward", half)
-        inner = {f"d_{name}" for name in (*native.plan.carry, *native.plan.step.pres)}
-        found = {name[2:]: self.value("backward", node) for name, node in half.flow.graph.outputs.items() if name not in inner}
-        found |= {name: self.arrays[names[f"g_{name}"]] for name in native.plan.carry}
-        return {**found, **self.of_weights()}
-
-    def of_weights(self) -> dict[str, Any]:
-        """The gradients of matrices and biases, parts of merged ones."""
-        plan = self.native.plan
-        out: dict[str, Any] = {}
-        for name, edges in self.native.program.merged.items():
-            at = 0
-            for edge in edges:
-                height = plan.step.pres[edge.pre]
-                g = self.arrays[name][0, at:at + height]
-                out[edge.weight] = out[edge.weight] + g if edge.weight in out else g
-                at += height
-        if "d_bias" in self.arrays:
-            fed = {edge.pre for edges in self.native.program.merged.values() for edge in edges}
-            for pre, names in plan.step.biases.items():
-                for name in names if pre in fed else ():
-                    g = self.arrays["d_bias"][0, plan.columns[pre]]
-                    out[name] = out[name] + g if name in out else g
-        return out
-
-    # -- values -----------------------------------------------------------------------------------------------------------------
-    def computed(self, half: str, node: Symbol) -> Any:
+    # -- values ---------------------------------------------------------------------------------------------------------------
+    def _computed(self, half: str, node: Symbol) -> Any:
         """A value that belongs to no step."""
         given = [self.value(half, a) if isinstance(a, Symbol) else a for a in node.inputs]
         return node.op.array(np, *given, **node.attributes)  # type: ignore[union-attr]
 
     def value(self, half: str, node: Symbol) -> Any:
         """The numbers of a value: of steps packed, of rows sorted, others as they are."""
-        homes = self.native.homes.forward if half == "forward" else self.native.homes.backward
-        if id(node) not in homes:
-            return self.results[id(node)]
-        home, own = homes[id(node)], self.known(features(node))
+        if id(node) in self.late:
+            return self.late[id(node)]
+        home = self.native.homes.of(half, node)
+        if home.field not in self.arrays:
+            return self._from_work(home, node)
         array = self.arrays[home.field]
         if home.kind == THREAD:
-            return array.sum(0).reshape(own if node.shape else ())
-        if home.kind in (BEFORE_STEP, AFTER_STEP):
-            return self.rows.befores(array) if home.kind == BEFORE_STEP else self.rows.afters(array)
+            return array.sum(0).reshape(known(node.shape, self.sizes))
+        if home.kind == BEFORE_STEP:
+            return self.rows.befores(array)
+        if home.kind == AFTER_STEP:
+            return self.rows.afters(array)
         if home.kind == ONCE:
-            return array.reshape(self.known(node.shape))
-        n = prod(own)
-        count, width = self.count(home.kind), prod(self.known(self.native.homes.fields[home.field].size))
-        return array.reshape(count, width)[:, home.offset:home.offset + n].reshape(count, *own)
+            return array.reshape(known(node.shape, self.sizes))
+        return array.reshape(-1 if array.size else len(array), *known(features(node), self.sizes))
 
-    def known(self, axes: tuple[Extent, ...]) -> list[int]:
-        """Axes as numbers."""
-        return [self.sizes[d] if isinstance(d, str) else d for d in axes]
+    def _from_work(self, home: Home, node: Symbol) -> Any:
+        """A copy of a value that has no memory for itself, as that is used again."""
+        layout = self.native.layout(FORWARD, self.rows, self.threads, self.sizes)
+        offset, shape = next((offset, shape) for name, _, offset, shape in layout.own if name == home.field)
+        work = self.arenas[FORWARD].array(offset, shape, self.native.dtype)
+        size = known(features(node), self.sizes)
+        return work[:, home.offset:home.offset + prod(size)].reshape(len(work), *size).copy()
 
-    def count(self, kind: str) -> int:
-        """How many rows a field of this kind has."""
-        return {PACKED: self.rows.total, ROW: self.rows.rows, ONCE: 1, THREAD: self.threads}[kind]
-
-    def set(self, name: str, array: Any) -> None:
+    def _set(self, name: str, array: Any) -> None:
         self.arrays[name] = array
         self.slots[self.native.position[name]] = address(array)
 
 
-def address(array: Any) -> int:
-    """Of the first number. The short way is for writable arrays that are not empty."""
-    try:
-        return ctypes.addressof(ctypes.c_char.from_buffer(array))
-    except (TypeError, ValueError):
-        return array.ctypes.data
-
-
-def empty(shape: tuple[int, ...], dtype: Any) -> Any:
-    """An array that begins where a vector may begin."""
-    dtype = np.dtype(dtype)
-    count, extra = prod(shape), ALIGNMENT // dtype.itemsize
-    block = np.empty(count + extra, dtype)
-    begin = -address(block) % ALIGNMENT // dtype.itemsize
-    return block[begin:begin + count].reshape(shape)
+def known(axes: tuple[Extent, ...], sizes: Mapping[str, int]) -> list[int]:
+    """Axes as numbers."""
+    return [sizes[d] if isinstance(d, str) else d for d in axes]

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from ..graph import Graph, derive
 from ..graph.lower import lower
@@ -61,6 +62,12 @@ class Plan:
     forward: Half
     backward: Half | None
     saved: list[Symbol]
+
+    @cached_property
+    def kinds(self) -> dict[str, str]:
+        """"step", "row" or "fixed" for each input that is given, by its shape; states and pre-activations are none."""
+        return {name: "step" if "T" in leaf.shape else "row" if "B" in leaf.shape else "fixed"
+                for name, leaf in self.step.graph.inputs.items() if name not in self.carry and name not in self.step.pres}
 
     def __str__(self) -> str:
         lines = []

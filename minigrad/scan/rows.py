@@ -7,7 +7,7 @@ rows of step 0, then those of step 1, ... A state is stored in blocks: block t h
 
 from __future__ import annotations
 
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import accumulate
 from typing import Any
 
@@ -48,6 +48,10 @@ class Rows:
         lengths = (np.arange(self.rows) < plain[0][:, None]).sum(0)
         return (*plain, lengths, self._block_rows(self.before), self._block_rows(self.after))
 
+    @cached_property
+    def table_addresses(self) -> list[int]:
+        return [0 if table is None else table.ctypes.data for table in self.tables]
+
     def _block_rows(self, where: Any) -> np.ndarray:
         return np.concatenate([np.arange(where(t).start, where(t).stop) for t in range(self.steps)])
 
@@ -68,6 +72,12 @@ class Rows:
         """What step t writes."""
         start = self.starts[t + (not self.reverse)]
         return slice(start, start + self.counts[t])
+
+    @staticmethod
+    @lru_cache(256)
+    def whole(steps: int, rows: int, reverse: bool, xp: Any) -> Rows:
+        """All rows have all steps. Kept, as layers are called with the same shapes again and again."""
+        return Rows(steps, rows, None, reverse, xp)
 
     def pack(self, array: Any) -> Any:
         """(steps, rows, ...) -> (total, ...)."""

@@ -1,0 +1,55 @@
+"""Memory for generated programs: it begins where vectors may begin, and is used again, as fresh pages cost more than most
+programs take to fill them."""
+
+from __future__ import annotations
+
+import ctypes
+from math import prod
+from threading import Lock
+from typing import Any
+
+import numpy as np
+
+ALIGNMENT = 64                                      # bytes of the longest vector
+KEPT = 8                                            # blocks that wait for their next use
+
+_free: list[np.ndarray] = []
+_lock = Lock()
+
+
+class Arena:
+    """A block of so many bytes, whose content is undefined. It is handed on when this object is no longer used."""
+
+    def __init__(self, size: int):
+        with _lock:
+            fitting = [k for k, block in enumerate(_free) if size <= block.size <= 2 * size + 65536]
+            self.block = _free.pop(min(fitting, key=lambda k: _free[k].size)) if fitting else None
+        if self.block is None:
+            self.block = empty((size,), np.uint8)
+        self.address = address(self.block)
+
+    def array(self, offset: int, shape: tuple[int, ...], dtype: Any) -> Any:
+        """Part of the block. It must not be used longer than this object."""
+        return np.ndarray(shape, dtype, self.block, offset)
+
+    def __del__(self) -> None:
+        if self.block is not None:
+            with _lock:
+                _free.append(self.block)
+                if len(_free) > KEPT:
+                    _free.pop(0)
+
+
+def empty(shape: tuple[int, ...], dtype: Any) -> np.ndarray:
+    """An array that begins where a vector may begin."""
+    dtype = np.dtype(dtype)
+    block = np.empty(prod(shape) * dtype.itemsize + ALIGNMENT, np.uint8)
+    return np.ndarray(shape, dtype, block, -address(block) % ALIGNMENT)
+
+
+def address(array: Any) -> int:
+    """Of the first number. The short way is for writable arrays that are not empty."""
+    try:
+        return ctypes.addressof(ctypes.c_char.from_buffer(array))
+    except (TypeError, ValueError):
+        return array.ctypes.data
