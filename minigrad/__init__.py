@@ -6,6 +6,7 @@
 
 from . import backends, io, nn, optim, random
 from .autograd import differentiate, no_grad
+from .fuse import fuse
 from .io import load, save
 from .nn.module import Parameter
 from .ops import TABLE, Operators, ShapeError, concatenate, einsum, stack

@@ -94,7 +94,7 @@ def differentiate(outputs: Sequence[Any], seeds: Sequence[Any], inputs: Sequence
             if id(a) in leading and isinstance(a, Operators):
                 d = node.op.derivative(k, g, node, node.inputs, node.attributes)
                 if d is not None:
-                    _accumulate(gradients, a, _fit(d, a))
+                    _accumulate(gradients, a, fit(d, a))
     return [(x, gradients.get(id(x))) for x in inputs]
 
 
@@ -102,8 +102,9 @@ def _accumulate(gradients: dict[int, Any], node: Any, g: Any) -> None:
     gradients[id(node)] = gradients[id(node)] + g if id(node) in gradients else g
 
 
-def _fit(g: Any, x: Any) -> Any:
-    """Undo broadcasting, here for all operations: sum `g` over what was spread to reach it from `x`; and the dtype."""
+def fit(g: Any, x: Any) -> Any:
+    """The gradient in the shape and dtype of `x`. Broadcasting is undone here for all operations: sum `g` over
+    what was spread to reach it from `x`."""
     if g.shape != x.shape:
         added = len(g.shape) - len(x.shape)
         if added:

@@ -1,12 +1,16 @@
-"""What is made of a cell: its equations, the plan of its time loop, and the functions that run each step."""
+"""What is made of a cell: its equations, the plan of its time loop, and the source that runs each step."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
+from math import prod
 from typing import TYPE_CHECKING
 
-from minigrad.codegen import python_function
-from minigrad.scan.divide import LOOP
+from minigrad import ShapeError
+from minigrad.codegen import cuda_kernel, python_function, row_function
+from minigrad.graph import Region
 from minigrad.scan.plan import Half, Plan, Stage
+from minigrad.symbol import Symbol
 
 from .language.show import equations
 
@@ -15,48 +19,79 @@ if TYPE_CHECKING:
 
 _WHEN = {"before": "for all steps at once, before the loop", "loop": "in each step",
          "after": "for all steps at once, after the loop"}
+DIALECTS = ("Python", "C", "CUDA")
 
 
-def explain(cell: Cell) -> str:
-    """The cell's equations; forward and backward, what is computed when, in which products; what is kept between them, in
-    numbers and bytes a row and step; the floating-point operations of its products; the source that runs each step."""
+@dataclass
+class Explanation:
+    """title:       the cell, its sizes and its number of parameters.
+    equations:   as they were written.
+    forward, backward:  what is computed when, and in which products.
+    kept, again: values that the backward half finds in memory, and those that it computes a second time.
+    work:        numbers of floating-point operations and of bytes, a row and step.
+    sources:     by dialect ("Python", "C", "CUDA"), the functions of the regions in the order in which they run.
+    """
+
+    title: str
+    equations: list[str]
+    forward: list[str]
+    backward: list[str]
+    kept: list[str]
+    again: list[str]
+    work: list[str]
+    sources: dict[str, list[str]] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        sections = [("equations", self.equations), ("forward", self.forward), ("backward", self.backward),
+                    ("kept for the backward half, a row and step", self.kept), ("computed again there", self.again),
+                    ("work, a row and step", self.work)]
+        parts = [self.title, *("\n".join([name, *(f"    {line}" for line in lines)]) for name, lines in sections if lines)]
+        for dialect, texts in self.sources.items():
+            parts += [f"{dialect} {'-' * (127 - len(dialect))}", *texts]
+        return "\n\n".join(parts)
+
+
+def explain(cell: Cell) -> Explanation:
+    """Of the plan that generated code runs."""
     s = cell.structure
-    plan = cell.loop.plan((s.input, *cell.weights))
+    plan = cell.loop.plan((s.input, *cell.weights), fused=True)
     definition = type(cell).__cell__.definition
-    parts = [f"{s.name}: {', '.join(f'{k} {v}' for k, v in _sizes(cell).items())}, "
-             f"{sum(p.size for p in cell.weights.values()):,} parameters"]
-    if definition:
-        parts.append(_section("equations", equations(definition)))
-    for title, half in (("forward", plan.forward), ("backward", plan.backward)):
-        if half is not None:
-            parts.append(_section(title, _half(half, plan)))
-    parts.append(_section("kept for the backward half, a row and step", _kept(cell, plan)))
-    parts.append(_section("products, floating-point operations a row and step", _work(cell, plan)))
-    for half in (plan.forward, plan.backward):
-        parts += [python_function(region).rstrip() for region in (half.regions[LOOP] if half else ()) if region.outputs]
-    return "\n\n".join(parts)
+    sizes = ", ".join(f"{k} {v}" for k, v in {s.input: s.input_size, **s.states}.items())
+    halves = [plan.forward, *([plan.backward] if plan.backward else [])]
+    regions = [region for half in halves for side in half.regions.values() for region in side if region.outputs]
+    return Explanation(
+        f"{s.name}: {sizes}, {sum(p.size for p in cell.weights.values()):,} parameters",
+        equations(definition) if definition else [], _half(plan.forward, plan),
+        _half(plan.backward, plan) if plan.backward else [],
+        _kept(cell, plan), _again(plan), _work(cell, plan, halves),
+        {dialect: [text for region in regions if (text := _source(region, dialect, cell.dtype.name))] for dialect in DIALECTS})
 
 
-def _section(title: str, lines: list[str]) -> str:
-    return "\n".join([title, *(f"    {line}" for line in lines)])
-
-
-def _sizes(cell: Cell) -> dict[str, int]:
-    return {cell.structure.input: cell.structure.input_size, **cell.structure.states}
+def _source(region: Region, dialect: str, dtype: str) -> str:
+    """The function of a region, or nothing where the dialect has no form for it."""
+    try:
+        if dialect == "Python":
+            return python_function(region).rstrip()
+        if dialect == "C":
+            return row_function(region, dtype).text.rstrip()
+        kernel = cuda_kernel(region)
+        return f"{kernel['preamble']}{kernel['name']}({kernel['in_params']}; {kernel['out_params']})\n{kernel['operation']}"
+    except ShapeError:
+        return ""
 
 
 def _half(half: Half, plan: Plan) -> list[str]:
     lines = []
     for side, when in _WHEN.items():
-        steps = [line for k, stage in enumerate(getattr(half, side)) for line in _stage(stage, half, side, k)]
+        steps = [line for k, stage in enumerate(getattr(half, side)) for line in _stage(stage, half.regions[side][k])]
         if side == "after" and half is plan.backward:
-            steps += ["gradients of all matrices and biases, one product each"]
+            steps += ["gradients of all matrices and biases, one product for each operand"]
         if steps:
             lines += [f"{when}:", *(f"    {line}" for line in steps)]
     return lines
 
 
-def _stage(stage: Stage, half: Half, side: str, k: int) -> list[str]:
+def _stage(stage: Stage, region: Region) -> list[str]:
     lines = []
     for group in stage.groups:
         weights = " ".join(e.weight for e in group.edges)
@@ -65,22 +100,48 @@ def _stage(stage: Stage, half: Half, side: str, k: int) -> list[str]:
         if edge.target.name == edge.pre:
             lines.append(f"{' '.join(ends)} += {edge.source.name or 'an unnamed value'} times {weights}")
         else:
-            lines.append(f"{edge.target.name} += the adjoints of {' '.join(ends)} times {weights}")
-    if stage.nodes and side == "loop":
-        lines.append(f"{half.regions[LOOP][k].name}: {', '.join(n.name for n in half.regions[LOOP][k].outputs if n.name)}")
-    elif stage.nodes:
-        lines.append(", ".join(node.name or node.op.name for node in stage.nodes if node.op))
+            lines.append(f"{edge.target.name} += the gradients of {' '.join(ends)} times {weights}")
+    if region.outputs:
+        lines.append(f"{region.name}: {', '.join(map(_label, region.outputs))}")
     return lines
 
 
 def _kept(cell: Cell, plan: Plan) -> list[str]:
-    names = [*plan.carry, *(node.name or (node.op.name if node.op else "") for node in plan.saved)]
-    features = [d for node in plan.saved for d in node.shape[-1:] if isinstance(d, int)]
-    numbers = sum(cell.structure.states.values()) + sum(features)
+    names = [*plan.carry, *map(_label, plan.saved)]
+    numbers = sum(cell.structure.states.values()) + sum(map(_size, plan.saved))
     return [f"{', '.join(names)}: {numbers:,} numbers, {numbers * cell.dtype.itemsize:,} bytes"]
 
 
-def _work(cell: Cell, plan: Plan) -> list[str]:
+def _again(plan: Plan) -> list[str]:
+    """Values of the forward half among those that the backward half computes."""
+    if plan.backward is None:
+        return []
+    forward = {id(n) for n in plan.step.graph.nodes}
+    regions = [region for side in plan.backward.regions.values() for region in side]
+    nodes = [n for region in regions for n in region.nodes if id(n) in forward]
+    named = [f"{n.op.name}({', '.join(_label(a) if isinstance(a, Symbol) else str(a) for a in n.inputs)})"
+             if n.name is None and n.op else _label(n) for n in nodes]
+    return [", ".join(named)] if named else []
+
+
+def _work(cell: Cell, plan: Plan, halves: list[Half]) -> list[str]:
+    """Of products; and of the loop's regions, which read and write each of their values once."""
     inputs = plan.step.graph.inputs
-    forward = 2 * sum(inputs[p.weight].shape[0] * inputs[p.weight].shape[1] for p in plan.step.products)
-    return [f"forward {forward:,}, backward {2 * forward:,}"]
+    products = 2 * sum(prod(inputs[p.weight].shape) for p in plan.step.products)
+    lines = []
+    for name, half, flops in zip(("forward", "backward"), halves, (products, 2 * products)):
+        regions = half.regions["loop"]
+        operations = sum(_size(n) for region in regions for n in region.nodes if n.op and n.op.elementwise)
+        read, written = (sum(_size(x) for region in regions for x in getattr(region, ends) if "T" in x.shape)
+                         for ends in ("inputs", "outputs"))
+        lines.append(f"{name}: {flops:,} operations in products; in the loop {operations:,} elementwise, "
+                     f"{read * cell.dtype.itemsize:,} bytes read and {written * cell.dtype.itemsize:,} written")
+    return lines
+
+
+def _size(node: Symbol) -> int:
+    return prod(d for d in node.shape if isinstance(d, int))
+
+
+def _label(node: Symbol) -> str:
+    return node.name or (node.op.name if node.op else "")

@@ -15,7 +15,7 @@ from minigrad.tensor import Tensor
 
 from .cell import Cell
 from .checks import check_extras, check_float, check_lengths, check_state
-from .explain import explain
+from .explain import Explanation, explain
 from .language.cell_type import CellType
 from .language.structure import CellGraph
 
@@ -114,8 +114,9 @@ class Recurrent(Module):
         return (xs.swapaxes(0, 1) if self.batch_first else xs), self.State(*[
             parts[0] if len(parts) == 1 else mg.concatenate(parts) for parts in zip(*last)])
 
-    def explain(self) -> str:
-        """The equations, the plan of the time loop and the source that runs each step, of the first layer's cell."""
+    def explain(self) -> Explanation:
+        """The equations, the plan of the time loop and the source that runs each step, of the first layer's cell, to be
+        printed or read part by part."""
         return explain(self.layers[0]["forward"])
 
     def _checked(self, xs: Any) -> Tensor:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from textwrap import fill
 
 from ..graph import Region
 from ..ops import Op, layout, reductions
@@ -73,7 +74,8 @@ class _Printer:
         arguments = [*(f"long {s}" for s in sizes), *(f"const T *{p}" for p in self.reading.values()),
                      *(f"T *{p}" for p in self.pointers.values()), *(["T *scratch"] if self.temporaries else [])]
         body = "\n".join(f"    {line}" for line in lines)
-        text = f"INLINE void {name}(" + ", ".join(arguments) + f")\n{{\n{body}\n}}\n"
+        head = fill(f"INLINE void {name}({', '.join(arguments)})", 120, subsequent_indent="        ", break_long_words=False)
+        text = f"{head}\n{{\n{body}\n}}\n"
         pointers = [*self.reading.values(), *self.pointers.values()]
         return RowFunction(name, text, sizes, pointers, list(self.temporaries.values()))
 

@@ -26,8 +26,12 @@
 #define LANES ((long)(BYTES / sizeof(T)))
 #define PANEL (WIDE * LANES)
 #define TILE 4
-#define CHUNK 256                       /* rows of a sum of outer products whose panel stays in the cache */
+#define BAND 64                         /* rows of a product */
+#define CHUNK 512                       /* rows of a sum of outer products, columns of one side, columns of the other */
 #define BLOCK 16
+#define BLOCKS 4
+#define WIDEST 512
+#define PANELS (1 << 16)                /* numbers */
 
 typedef T V __attribute__((vector_size(BYTES)));
 typedef T U __attribute__((vector_size(BYTES), aligned(sizeof(T)), may_alias));     /* the same anywhere in memory */
@@ -124,30 +128,51 @@ void pack(const T *source, long step, long stride, long columns, long depth, T *
 void product(long rows, long columns, long depth, const T *left, long left_step, const T *packed, const T *bias, T *out,
              long out_step, int accumulate)
 {
-    for (long first = 0; first < columns; first += PANEL)
-        for (long row = 0; row < rows; row += TILE)
-            tile_of(least(rows - row, TILE), least(columns - first, PANEL), depth, left + row * left_step, left_step, 1,
-                    packed + first * depth, bias ? bias + first : bias, out + row * out_step + first, out_step, accumulate);
+    for (long low = 0; low < rows; low += BAND)                             /* rows that stay in the cache for all panels */
+        for (long first = 0; first < columns; first += PANEL)
+            for (long row = low; row < least(low + BAND, rows); row += TILE)
+                tile_of(least(rows - row, TILE), least(columns - first, PANEL), depth, left + row * left_step, left_step, 1,
+                        packed + first * depth, bias ? bias + first : bias, out + row * out_step + first, out_step, accumulate);
+}
+
+/* Rows of up to BLOCKS blocks: each block's together. Whole rows are read, as their distance is great. */
+static void copy_blocks(long rows, long columns, const T *from, long from_step, T *blocks)
+{
+    for (long row = 0; row < rows; ++row)
+        for (long n = 0; n < columns; n += BLOCK)
+            copy(1, least(columns - n, BLOCK), from + row * from_step + n, 0, 0, blocks + (n * CHUNK + row * BLOCK), 0);
+}
+
+/* `outer` for so many columns of left that their panels for a chunk of rows stay in the cache. */
+static void outer_part(long rows, long height, long columns, const T *g, long g_step, const T *left, long left_step,
+                       const long *index, T *out, long out_step)
+{
+    T panels[PANELS] __attribute__((aligned(BYTES))), blocks[CHUNK * BLOCKS * BLOCK] __attribute__((aligned(BYTES)));
+    long chunk = least(CHUNK, PANELS / ((columns + PANEL - 1) / PANEL * PANEL));
+    for (long low = 0; low < rows; low += chunk) {
+        long here = least(rows - low, chunk);
+        for (long first = 0; first < columns; first += PANEL)
+            copy(here, least(columns - first, PANEL), left + first + (index ? 0 : low * left_step), left_step,
+                 index ? index + low : index, panels + first * chunk, whole_vectors(least(columns - first, PANEL)));
+        for (long n = 0; n < height; n += BLOCK) {
+            const T *block = blocks + n / BLOCK % BLOCKS * CHUNK * BLOCK;
+            if (n % (BLOCKS * BLOCK) == 0)
+                copy_blocks(here, least(height - n, BLOCKS * BLOCK), g + low * g_step + n, g_step, blocks);
+            for (long first = 0; first < columns; first += PANEL)
+                for (long k = n; k < least(n + BLOCK, height); k += TILE)
+                    tile_of(least(height - k, TILE), least(columns - first, PANEL), here, block + k - n, 1, BLOCK,
+                            panels + first * chunk, 0, out + k * out_step + first, out_step, low > 0);
+        }
+    }
 }
 
 void outer(long rows, long height, long columns, const T *g, long g_step, const T *left, long left_step, const long *index,
            T *out)
 {
-    T panel[CHUNK * PANEL] __attribute__((aligned(BYTES))), block[CHUNK * BLOCK] __attribute__((aligned(BYTES)));
     if (!rows)
         memset(out, 0, height * columns * sizeof(T));
-    for (long low = 0; low < rows; low += CHUNK)
-        for (long first = 0; first < columns; first += PANEL) {
-            long here = least(rows - low, CHUNK), width = least(columns - first, PANEL);
-            copy(here, width, left + first + (index ? 0 : low * left_step), left_step, index ? index + low : index, panel,
-                 whole_vectors(width));
-            for (long n = 0; n < height; n += TILE) {
-                if (n % BLOCK == 0)
-                    copy(here, least(height - n, BLOCK), g + low * g_step + n, g_step, 0, block, BLOCK);
-                tile_of(least(height - n, TILE), width, here, block + n % BLOCK, 1, BLOCK, panel, 0,
-                        out + n * columns + first, columns, low > 0);
-            }
-        }
+    for (long first = 0; first < columns; first += WIDEST)
+        outer_part(rows, height, least(columns - first, WIDEST), g, g_step, left + first, left_step, index, out + first, columns);
 }
 
 void column_sums(long rows, long columns, const T *g, long g_step, T *out)

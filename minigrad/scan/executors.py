@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
@@ -10,6 +9,7 @@ import numpy as np
 
 from ..codegen.views import Unsupported
 from ..native import NoCompiler
+from ..notice import notice
 from .arrays import Arrays
 from .native import Native
 from .plan import Plan
@@ -48,15 +48,5 @@ def executor(plan: Callable[[bool], Plan], choice: bool | str, xp: Any, dtype: n
     except (NoCompiler, Unsupported) as error:
         if choice == "native":
             raise
-        _notice(str(error))
+        notice(f"NumPy runs this layer, which is slower than generated C: {error}")
         return Arrays(plan(False), xp)
-
-
-_told: set[str] = set()
-
-
-def _notice(reason: str) -> None:
-    """What falls back says so, once for each reason."""
-    if reason not in _told:
-        _told.add(reason)
-        warnings.warn(f"NumPy runs this layer, which is slower than generated C: {reason}", stacklevel=2)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from .. import catalogue
+from ..explain import DIALECTS
 from ..recurrent import Recurrent
 from . import CommandError
 from .train import number_settings
@@ -14,6 +15,8 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("cell", metavar="CELL", help="a cell's name, or file.py:ClassName, which runs that file")
     parser.add_argument("--input", type=int, default=64, metavar="N", help="input size (default: %(default)s)")
     parser.add_argument("--hidden", type=int, default=128, metavar="N", help="hidden size (default: %(default)s)")
+    parser.add_argument("--source", nargs="+", default=list(DIALECTS), choices=DIALECTS,
+                        help="which source to print (default: all)")
     parser.add_argument("--set", nargs="+", default=[], metavar="NAME=NUMBER", help="further sizes and settings of the cell")
 
 
@@ -22,4 +25,6 @@ def run(args: argparse.Namespace) -> None:
         layer = Recurrent(catalogue.find(args.cell), args.input, args.hidden, **number_settings(args.set))
     except (ValueError, TypeError, LookupError) as error:
         raise CommandError(str(error)) from error
-    print(layer.explain())
+    explanation = layer.explain()
+    explanation.sources = {dialect: explanation.sources[dialect] for dialect in args.source}
+    print(explanation)
