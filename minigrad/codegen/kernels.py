@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from textwrap import fill
+from typing import Any, NamedTuple
 
 from ..graph import Region
 from ..ops import TABLE
@@ -13,7 +14,9 @@ from ..symbol import Symbol
 from .dialects import CUDA, PYTHON
 from .printer import body, names_of, unused
 from .row_function import count_of, row_function
-from .views import LEADING, Unsupported, features
+from .views import LEADING, Extent, Unsupported, features
+
+CTYPES = {"float32": "float", "float64": "double"}
 
 # What the CUDA forms of the table call beside CUDA's own functions, by operation. NaN goes through, as it does in NumPy.
 _HELPERS = {
@@ -74,6 +77,61 @@ def cuda_kernel(region: Region) -> dict[str, str]:
             "out_params": ", ".join(f"T {out}" for out in written),
             "operation": "\n".join([*body(region, CUDA), *store]), "name": region.name,
             "preamble": _helpers(region, "template <typename T> __device__ inline ")}
+
+
+class RowKernel(NamedTuple):
+    """code:     CUDA with a kernel `name`, for cupy.RawKernel: one block computes a row, with any number of threads that is a
+                 power of 2, and at most MOST_THREADS. Its arguments are the number of rows and the sizes that are known at
+                 run time, then for each input and each output a pointer to its first row and the distance of rows, all
+                 whole numbers of 8 bytes.
+    sizes:       names of those sizes.
+    scratch:     the axes of each value that a block keeps in shared memory, which the launch provides.
+    """
+
+    name: str
+    code: str
+    sizes: list[str]
+    scratch: list[tuple[Extent, ...]]
+
+
+def row_kernel(region: Region, dtype: str = "float32") -> RowKernel:
+    """Of a region that adds up features of a row, which an ElementwiseKernel cannot."""
+    function = row_function(region, dtype, f"{region.name}_row", CUDA)
+    arguments = ["long long rows", *(f"long long {size}" for size in function.sizes)]
+    read = set(function.pointers[:len(region.inputs)])
+    for p in function.pointers:
+        arguments += [f"{'const ' if p in read else ''}T *{p}", f"long long {p}_step"]
+    given = [*function.sizes, *(f"{p} + row * {p}_step" for p in function.pointers), *(["scratch"] if function.scratch else [])]
+    lines = [f"typedef {CTYPES[dtype]} T;", _helpers(region, "__device__ inline ") + _SUMS, function.text,
+             fill(f'extern "C" __global__ void {region.name}({", ".join(arguments)})', 120, subsequent_indent="        "), "{",
+             *(["    extern __shared__ T scratch[];"] if function.scratch else []),
+             "    for (long long row = blockIdx.x; row < rows; row += gridDim.x) {",
+             fill(f"        {function.name}({', '.join(given)});", 120, subsequent_indent="            "),
+             "        __syncthreads();", "    }", "}", ""]
+    return RowKernel(region.name, "\n".join(lines), function.sizes, function.scratch)
+
+
+MOST_THREADS = 1024
+_SUMS = "".join(f"""
+__device__ T {name}_of_block(T x)
+{{
+    __shared__ T parts[{MOST_THREADS}];
+    parts[threadIdx.x] = x;
+    __syncthreads();
+    for (int half = blockDim.x / 2; half; half /= 2) {{
+        if (threadIdx.x < half)
+            parts[threadIdx.x] = {combined};
+        __syncthreads();
+    }}
+    x = parts[0];
+    __syncthreads();
+    return x;
+}}
+""" for name, combined in (("sum", "parts[threadIdx.x] + parts[threadIdx.x + half]"),
+                           ("max", "parts[threadIdx.x] < parts[threadIdx.x + half] || parts[threadIdx.x + half] != "
+                            "parts[threadIdx.x + half] ? parts[threadIdx.x + half] : parts[threadIdx.x]"),
+                           ("min", "parts[threadIdx.x] > parts[threadIdx.x + half] || parts[threadIdx.x + half] != "
+                            "parts[threadIdx.x + half] ? parts[threadIdx.x + half] : parts[threadIdx.x]")))
 
 
 def _companions(values: list[Symbol], suffix: str, names: dict[int, str]) -> list[str]:

@@ -1,29 +1,33 @@
-"""A region as a C function of one row: its nests as loops, its body in the user's names."""
+"""A region as a function of one row: its nests as loops, its body in the user's names. In C one thread computes a row; in
+CUDA a block does, whose threads share out the innermost loops and add up their sums."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from math import inf
 from textwrap import fill
 
 from ..graph import Region
 from ..ops import Op, layout, reductions
 from ..symbol import Symbol
-from .dialects import C
+from .dialects import C, Dialect
 from .nests import ASSEMBLED, REDUCTIONS, Nest, Nests, Step, kept_places, part_places, reduced
 from .printer import Text, expression, names_of, unused
 from .views import Extent, Place, View, broadcast_places, features, is_view
 
 COUNTERS = ("unit", "k1", "k2", "k3", "k4")         # of the innermost loop, and of those around it
-_BEGIN: dict[Op | None, str] = {reductions.sum: "0", reductions.max: "-INFINITY", reductions.min: "INFINITY"}
+_BEGIN: dict[Op | None, float] = {reductions.sum: 0.0, reductions.max: -inf, reductions.min: inf}
 _COMBINE: dict[Op | None, str] = {reductions.sum: "{0} += {1};", reductions.max: "{0} = maximum({0}, {1});",
                                   reductions.min: "{0} = minimum({0}, {1});"}
+_OF_BLOCK: dict[Op | None, str] = {reductions.sum: "sum_of_block", reductions.max: "max_of_block",
+                                   reductions.min: "min_of_block"}
 
 
 @dataclass
 class RowFunction:
     """text:     the function; its arguments are the sizes that are known at run time, a pointer to this row of each
-                 input and of each output, and `scratch`.
+                 input and of each output, and `scratch` if it needs any.
     sizes:       names of those sizes.
     pointers:    names of the pointers.
     scratch:     the axes of each value that the function keeps there.
@@ -36,14 +40,17 @@ class RowFunction:
     scratch: list[tuple[Extent, ...]]
 
 
-def row_function(region: Region, dtype: str = "float32", name: str = "") -> RowFunction:
-    """By the region's name, or another."""
-    return _Printer(region, dtype).printed(name or region.name)
+def row_function(region: Region, dtype: str = "float32", name: str = "", dialect: Dialect = C) -> RowFunction:
+    """By the region's name, or another; in C or CUDA."""
+    return (_Printer if dialect is C else _BlockPrinter)(region, dtype, dialect).printed(name or region.name)
 
 
 class _Printer:
-    def __init__(self, region: Region, dtype: str):
-        self.region, self.dtype = region, dtype
+    head = "INLINE void {name}({arguments})"
+    size = "long"
+
+    def __init__(self, region: Region, dtype: str, dialect: Dialect):
+        self.region, self.dtype, self.dialect = region, dtype, dialect
         self.nests = Nests(region)
         self.at = {s.key: nest for nest in self.nests.nests for s in nest.steps}
         self.names = self._names()
@@ -68,13 +75,14 @@ class _Printer:
         for own, extents in self.temporaries.items():
             lines.append(f"T *{own} = scratch + {offset};")
             offset = _sum(offset, count_of(extents))
-        for nest in self.nests.nests:
-            lines += self._nest(nest)
+        for k, nest in enumerate(self.nests.nests):
+            lines += [*(self._between() if k else []), *self._nest(nest)]
         sizes = sorted({d for nest in self.nests.nests for d in nest.extents if isinstance(d, str)})
-        arguments = [*(f"long {s}" for s in sizes), *(f"const T *{p}" for p in self.reading.values()),
+        arguments = [*(f"{self.size} {s}" for s in sizes), *(f"const T *{p}" for p in self.reading.values()),
                      *(f"T *{p}" for p in self.pointers.values()), *(["T *scratch"] if self.temporaries else [])]
         body = "\n".join(f"    {line}" for line in lines)
-        head = fill(f"INLINE void {name}({', '.join(arguments)})", 120, subsequent_indent="        ", break_long_words=False)
+        head = fill(self.head.format(name=name, arguments=", ".join(arguments)), 120, subsequent_indent="        ",
+                    break_long_words=False)
         text = f"{head}\n{{\n{body}\n}}\n"
         pointers = [*self.reading.values(), *self.pointers.values()]
         return RowFunction(name, text, sizes, pointers, list(self.temporaries.values()))
@@ -96,7 +104,7 @@ class _Printer:
             if node.name or id(node) in outputs or len(users) > 1 or node.op in (*REDUCTIONS, *ASSEMBLED) \
                     or any(self.at[s.key] is not own for s in users):
                 kept.append(node)
-        return names_of(self.region, C, kept)
+        return names_of(self.region, self.dialect, kept)
 
     # -- nests --------------------------------------------------------------------------------------------------------------
     def _nest(self, nest: Nest) -> list[str]:
@@ -111,22 +119,22 @@ class _Printer:
                 out += self._clear(node)
         for step in nest.steps:
             if step.node.op is layout.place:
-                out += [f"memset({self.memory[id(step.node)]}, 0, {count_of(features(step.node))} * sizeof(T));"]
-        out += self._loops(nest, loops, counters, sums, inner, 0)
+                out += self._filled(self.memory[id(step.node)], count_of(features(step.node)), "0")
+        out += [*(self._between() if out else []), *self._loops(nest, loops, counters, sums, inner, 0)]
         return out
 
     def _loops(self, nest: Nest, loops: list[int], counters: dict[int, str], sums: list[Symbol],
                inner: dict[int, int | None], k: int) -> list[str]:
-        begin = [f"T {self._sum_name(n)} = {_BEGIN[n.op]};" for n in sums if inner[id(n)] == k]
+        begin = [f"T {self._sum_name(n)} = {self._begin(n)};" for n in sums if inner[id(n)] == k]
         if k == len(loops):
             lines = [*begin, *self._body(nest, counters)]
         else:
             last, counter = k == len(loops) - 1, counters[loops[k]]
             simd = self._simd(nest, sums, inner) if last else []
             body = self._loops(nest, loops, counters, sums, inner, k + 1)
-            head = f"for (long {counter} = 0; {counter} < {nest.extents[loops[k]]}; ++{counter})"
+            head = self._head(counter, nest.extents[loops[k]], last)
             lines = [*begin, *simd, f"{head} {{", *(f"    {line}" for line in body), "}"]
-        end = [line for n in sums if inner[id(n)] == k for line in self._finish(n, counters)]
+        end = [line for n in sums if inner[id(n)] == k for line in self._finish(n, counters, k < len(loops))]
         return [*lines, *end]
 
     def _body(self, nest: Nest, counters: dict[int, str]) -> list[str]:
@@ -146,7 +154,7 @@ class _Printer:
             else:
                 own = iter(given)
                 arguments = {id(a): next(own) for a in node.inputs if isinstance(a, Symbol)} if not is_view(node.op) else {}
-                text = given[0] if is_view(node.op) else expression(node, arguments, C, self.dtype)
+                text = given[0] if is_view(node.op) else expression(node, arguments, self.dialect, self.dtype)
                 if id(node) in self.names:
                     lines.append(f"T {self.names[id(node)]} = {text.text};")
                     text = Text(self.names[id(node)])
@@ -161,7 +169,7 @@ class _Printer:
         """The text of an argument: an expression of this nest, a number of an earlier one, or an element in memory."""
         base = read.base
         if not isinstance(base, Symbol):
-            return Text(C.literal(base, self.dtype))
+            return Text(self.dialect.literal(base, self.dtype))
         if id(base) in texts:
             return texts[id(base)]
         if id(base) not in self.reading and id(base) not in self.nests.stored:
@@ -195,6 +203,9 @@ class _Printer:
             k -= 1
         return None if any(loop in gone for loop in loops[:k]) or (k == len(loops) and k > 0) else k
 
+    def _begin(self, node: Symbol) -> str:
+        return self.dialect.literal(_BEGIN[node.op], self.dtype)
+
     def _sum_name(self, node: Symbol) -> str:
         name = self.names[id(node)]
         return f"{name}_sum" if id(node) in self.memory else name
@@ -202,8 +213,7 @@ class _Printer:
     def _clear(self, node: Symbol) -> list[str]:
         if reduced(node)[1]:
             return []                                                   # the caller's, over all rows
-        pointer, count = self.memory[id(node)], count_of(features(node))
-        return [f"for (long k = 0; k < {count}; ++k) {pointer}[k] = {_BEGIN[node.op]};"]
+        return self._filled(self.memory[id(node)], count_of(features(node)), self._begin(node))
 
     def _accumulate(self, node: Symbol, text: str, counters: dict[int, str], nest: Nest) -> str:
         loops = [k for k, d in enumerate(nest.extents) if d != 1]
@@ -211,10 +221,21 @@ class _Printer:
         target = self._element(node, kept_places(node), counters) if in_memory else self._sum_name(node)
         return _COMBINE[node.op].format(target, text)
 
-    def _finish(self, node: Symbol, counters: dict[int, str]) -> Iterator[str]:
+    def _finish(self, node: Symbol, counters: dict[int, str], loops: bool) -> Iterator[str]:
         if id(node) in self.memory:
             element = self._element(node, kept_places(node), counters)
             yield f"{element} {'+=' if reduced(node)[1] else '='} {self._sum_name(node)};"
+
+    # -- what C and CUDA do differently ---------------------------------------------------------------------------------------
+    def _head(self, counter: str, extent: Extent, innermost: bool) -> str:
+        return f"for (long {counter} = 0; {counter} < {extent}; ++{counter})"
+
+    def _filled(self, pointer: str, count: str, value: str) -> list[str]:
+        return [f"for (long k = 0; k < {count}; ++k)", f"    {pointer}[k] = {value};"]
+
+    def _between(self) -> list[str]:
+        """What has to happen before a nest reads what another has written."""
+        return []
 
     def _simd(self, nest: Nest, sums: list[Symbol], inner: dict[int, int | None]) -> list[str]:
         """What tells the compiler that the passes of a loop are independent but for its sums."""
@@ -222,6 +243,31 @@ class _Printer:
         if any(n.op is not reductions.sum for n in sums):
             return []
         return ["#pragma omp simd" + (f" reduction(+:{', '.join(registers)})" if registers else "")]
+
+
+class _BlockPrinter(_Printer):
+    head = "__device__ void {name}({arguments})"
+    size = "long long"
+
+    def _head(self, counter: str, extent: Extent, innermost: bool) -> str:
+        if innermost:
+            return f"for (int {counter} = threadIdx.x; {counter} < {extent}; {counter} += blockDim.x)"
+        return f"for (int {counter} = 0; {counter} < {extent}; ++{counter})"
+
+    def _filled(self, pointer: str, count: str, value: str) -> list[str]:
+        return [f"for (int k = threadIdx.x; k < {count}; k += blockDim.x)", f"    {pointer}[k] = {value};"]
+
+    def _between(self) -> list[str]:
+        return ["__syncthreads();"]
+
+    def _finish(self, node: Symbol, counters: dict[int, str], loops: bool) -> Iterator[str]:
+        if loops:
+            yield f"{self._sum_name(node)} = {_OF_BLOCK[node.op]}({self._sum_name(node)});"
+        for line in super()._finish(node, counters, loops):
+            yield f"if (threadIdx.x == 0) {line}"
+
+    def _simd(self, nest: Nest, sums: list[Symbol], inner: dict[int, int | None]) -> list[str]:
+        return []
 
 
 def count_of(extents: tuple[Extent, ...], prefix: str = "") -> str:

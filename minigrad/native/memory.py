@@ -33,11 +33,14 @@ class Arena:
         return np.ndarray(shape, dtype, self.block, offset)
 
     def __del__(self) -> None:
-        if self.block is not None:
-            with _lock:
+        """This may run at any moment, also within `__init__` of another, which holds the lock: then the block is let go."""
+        if self.block is not None and _lock.acquire(blocking=False):
+            try:
                 _free.append(self.block)
                 if len(_free) > KEPT:
                     _free.pop(0)
+            finally:
+                _lock.release()
 
 
 def empty(shape: tuple[int, ...], dtype: Any) -> np.ndarray:

@@ -99,6 +99,7 @@ static void forget(void)
     workers = 0;
     atomic_store(&turn, 0);
     atomic_store(&asleep, 0);
+    atomic_store(&arrived, 0);
     pthread_mutex_init(&busy, NULL);
     pthread_mutex_init(&door, NULL);
     pthread_cond_init(&called, NULL);
