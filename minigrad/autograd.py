@@ -76,7 +76,7 @@ def differentiate(outputs: Sequence[Any], seeds: Sequence[Any], inputs: Sequence
     for output, seed in zip(outputs, seeds):
         _accumulate(gradients, output, seed)
     for node in reversed(order):
-        if id(node) not in leading or id(node) not in gradients:
+        if id(node) not in gradients or id(node) not in leading or (node.op is None and not node.hooks):
             continue
         for hook in node.hooks:
             replaced = hook(gradients[id(node)])

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from .ops import Op
 from .ops.row import Cost
-from .tensor import Parameter, Tensor
+from .tensor import Tensor
 
 
 class Run(Protocol):
@@ -29,7 +29,7 @@ class Results(Tensor):
         self.run = run
         if tracked:
             self.requires_grad, self.op, self.inputs = True, RESULTS, inputs
-            self._versions = tuple(a.version if isinstance(a, Parameter) else 0 for a in inputs)
+            self._versions = tuple([a.version for a in inputs])
 
     @property
     def shape(self) -> tuple:  # type: ignore[override]

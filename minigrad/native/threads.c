@@ -31,7 +31,7 @@ static void restore(State old) { (void)old; }
 static void rest(void) {}
 #endif
 
-enum { MOST = 256, LOOKS = 1000, SPIN_MICROSECONDS = 200 };
+enum { MOST = 256, LOOKS = 1000, SPIN_MICROSECONDS = 300 };
 
 static pthread_mutex_t busy = PTHREAD_MUTEX_INITIALIZER, door = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t called = PTHREAD_COND_INITIALIZER;

@@ -75,13 +75,14 @@ def packed_from(parts, along, transposed, dtype):
     return packed
 
 
+gaps = st.tuples(st.integers(0, 5), st.integers(0, 5))
 sizes = st.lists(st.integers(1, 70), min_size=1, max_size=3)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_products_of_packed_matrices(dtype):
     @examples
-    @given(rows=st.integers(0, 20) | st.sampled_from([63, 64, 65, 130]), columns=sizes, depth=st.integers(0, 70), gaps=st.tuples(*[st.integers(0, 5)] * 2),
+    @given(rows=st.integers(0, 20) | st.sampled_from([63, 64, 65, 130]), columns=sizes, depth=st.integers(0, 70), gaps=gaps,
            transposed=st.booleans(), bias=st.booleans(), accumulate=st.booleans(), seed=st.integers(0, 1000))
     @example(rows=5, columns=[150], depth=70, gaps=(1, 1), transposed=False, bias=True, accumulate=True, seed=0)
     @example(rows=4, columns=[64, 64], depth=1, gaps=(0, 0), transposed=True, bias=False, accumulate=False, seed=0)
@@ -139,7 +140,8 @@ def test_sums_of_outer_products(dtype):
     @examples
     @given(rows=st.integers(0, 40) | st.sampled_from([127, 128, 129, 511, 512, 513, 1100]),
            height=st.integers(1, 40) | st.sampled_from([63, 64, 65, 150]),
-           columns=st.integers(1, 150) | st.sampled_from([511, 512, 513, 1030]), gaps=st.tuples(*[st.integers(0, 5)] * 2), indexed=st.booleans(),
+           columns=st.integers(1, 150) | st.sampled_from([511, 512, 513, 1030]), gaps=gaps,
+           indexed=st.booleans(),
            seed=st.integers(0, 1000))
     @example(rows=1100, height=130, columns=1030, gaps=(3, 1), indexed=True, seed=0)
     @example(rows=600, height=66, columns=520, gaps=(0, 0), indexed=False, seed=0)

@@ -198,6 +198,36 @@ def test_a_child_of_fork_computes_with_threads_of_its_own():
     assert found == ["True", "True"]
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+def test_a_child_that_is_forked_while_threads_stand_at_a_barrier_has_an_empty_one():
+    found = in_a_process("""
+        import os, signal, threading, warnings
+        import tasks
+        warnings.simplefilter("ignore")
+        run, stop = tasks.built(SOURCE), []
+
+        def work():
+            while not stop:
+                tasks.run_task(run.rounds, np.array([3000, 0, 0, 0]), 3)
+
+        busy = threading.Thread(target=work)
+        busy.start()
+        good = 0
+        for _ in range(8):
+            child = os.fork()
+            if not child:
+                signal.alarm(5)
+                numbers = np.array([20, 0, 0, 0])
+                tasks.run_task(run.rounds, numbers, 3)
+                os._exit(numbers.tolist() != [20, 60, 0, 0])
+            good += os.waitpid(child, 0)[1] == 0
+        stop.append(True)
+        busy.join()
+        print(good)
+        """)
+    assert found == ["8"]
+
+
 def test_a_process_pool_of_forked_children_runs_layers():
     """As a data loader makes them: the parent has run the layer already."""
     found = in_a_process("""
