@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
-from ..codegen import cuda_kernel, python_function, python_names
+from ..codegen import python_function, python_names
 from ..graph import Region
 from ..ops import reductions
 from ..symbol import Symbol
@@ -187,25 +187,13 @@ class Carried:
 
 
 def compiled(region: Region, xp: Any, dtype: Any) -> Callable[..., tuple]:
-    """The region's operations as a function over arrays of `xp`, from the source that is printed for it; made once. CuPy
-    runs it as one kernel, if all of it is elementwise and of one shape."""
+    """The region's operations as a function over arrays of `xp`, from the source that is printed for it; made once."""
     key = (xp.__name__, str(dtype))
     if key not in region.functions:
-        fused = hasattr(xp, "ElementwiseKernel") and len({n.shape for n in region.nodes}) == 1 \
-            and all(n.op is not None and n.op.elementwise for n in region.nodes)
-        region.functions[key] = _kernel(region, xp) if fused else _function(region, xp, dtype)
+        names = python_names(xp, dtype)
+        exec(compile(python_function(region), f"<{region.name}>", "exec"), names)
+        region.functions[key] = names[region.name]
     return region.functions[key]
-
-
-def _function(region: Region, xp: Any, dtype: Any) -> Callable[..., tuple]:
-    names = python_names(xp, dtype)
-    exec(compile(python_function(region), f"<{region.name}>", "exec"), names)
-    return names[region.name]
-
-
-def _kernel(region: Region, xp: Any) -> Callable[..., tuple]:
-    kernel = xp.ElementwiseKernel(**cuda_kernel(region))
-    return kernel if len(region.outputs) > 1 else lambda *arrays: (kernel(*arrays),)
 
 
 class Arrays:

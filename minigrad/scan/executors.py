@@ -11,6 +11,7 @@ from ..codegen.views import Unsupported
 from ..native import NoCompiler
 from ..notice import notice
 from .arrays import Arrays
+from .gpu import Gpu
 from .native import Native
 from .plan import Plan
 from .rows import Rows
@@ -36,11 +37,15 @@ class Executor(Protocol):
 
 def executor(plan: Callable[[bool], Plan], choice: bool | str, xp: Any, dtype: np.dtype) -> Executor:
     """plan: from whether it is for fused code. choice: True takes generated C on the CPU where there is a compiler, "native"
-    insists on it, "numpy" does without. On a GPU the arrays' own module runs the plan."""
+    insists on it, "numpy" does without. On a GPU CuPy runs the plan, and its kernels."""
     if xp is not np:
         if choice == "native":
             raise ValueError("compile='native' runs on the CPU, and these tensors are on a GPU; leave compile=True")
-        return Arrays(plan(False), xp)
+        try:
+            return Gpu(plan(True), xp, dtype)
+        except Unsupported as error:
+            notice(f"on the GPU this layer runs operation by operation, which is slower than generated kernels: {error}")
+            return Arrays(plan(False), xp)
     if choice == "numpy":
         return Arrays(plan(False), xp)
     try:

@@ -36,7 +36,7 @@ class Flow:
         self.feeds: dict[int, list[Edge]] = {}
         for edge in edges:
             self.feeds.setdefault(id(edge.target), []).append(edge)
-        roots = [*self.wanted, *(e.source for e in edges)]
+        roots = [*self.wanted, *self.updates, *(e.source for e in edges)]
         self.order: list[Symbol] = postorder(roots, self.needs)
         here = {id(node) for node in self.order}
         self.products = [e for e in edges if id(e.target) in here]      # the others' sources are needed all the same

@@ -173,7 +173,22 @@ class Homes:
         for name, leaf in inputs.items():
             if name.startswith("g_left."):
                 kept = id(leaf) not in in_loop or id(leaf) in outside or any(leaf is n for n in half.stacked)
-                self.backward[id(leaf)] = self._own(name, PACKED if kept else ROW, leaf, zero=id(leaf) not in fed)
+                state = None if kept else self._handed_on(half, leaf)
+                if state:
+                    self.backward[id(leaf)] = Home(self.names[f"g_{state}"], ROW, self._stride(leaf))
+                else:
+                    self.backward[id(leaf)] = self._own(name, PACKED if kept else ROW, leaf, zero=id(leaf) not in fed)
+
+    def _handed_on(self, half: Half, leaf: Symbol) -> str | None:
+        """The state whose gradient a product makes, if nothing reads that of the step before any more."""
+        first = next(k for k, stage in enumerate(half.loop) if any(g.edges[0].target is leaf for g in stage.groups))
+        for name, update in self.plan.carry.items():
+            if half.flow.graph.outputs.get(f"d_{name}") is leaf:
+                old = half.flow.graph.inputs[f"g_{update}"]
+                read = [k for side, k, region in regions_of(half) if side == LOOP and any(x is old for x in region.inputs)]
+                if max(read, default=-1) < first and not any(old is u for u in half.flow.updates):
+                    return name
+        return None
 
     def _computed_backward(self, half: Half) -> None:
         plan, graph = self.plan, half.flow.graph

@@ -104,8 +104,10 @@ def plan(graph: Graph, carry: dict[str, str], wanted: Sequence[str] | None, fuse
     keep = saved([*adjoint.values(), *lefts], step, [*states, *news])
     forward = _half(Flow(step.graph, edges, states, news, [*results, *keep], set(), backward=False), columns, fused)
     known = {id(s) for s in (*keep, *states, *news)}
+    inner = {f"d_{name}" for name in (*carry, *step.pres)}              # of these only the current step's are needed
     flow = Flow(gradients, back, [seed[f"g_{n}"] for n in carry.values()],
-                [adjoint[f"d_{s}"] for s in carry if f"d_{s}" in adjoint], [*adjoint.values(), *lefts], known, backward=True)
+                [adjoint[f"d_{s}"] for s in carry if f"d_{s}" in adjoint],
+                [*(g for name, g in adjoint.items() if name not in inner), *lefts], known, backward=True)
     return Plan(step, carry, columns, width, forward, _half(flow, columns, fused), keep)
 
 

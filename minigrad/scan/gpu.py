@@ -1,0 +1,359 @@
+"""The plan run by CuPy: in the loop one product and one generated kernel a stage, which write where their results are read;
+what stands before and after the loop for all steps at once, operation by operation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from ..codegen import cuda_kernel, row_kernel
+from ..codegen.views import features
+from ..graph import Region
+from ..ops import reductions
+from ..symbol import Symbol
+from .accumulate import Placed, accumulated
+from .divide import AFTER, BEFORE, LOOP
+from .homes import AFTER_STEP, BEFORE_STEP, ONCE, PACKED, ROW, THREAD, Copy, Home, Homes
+from .merge import Group
+from .native import known
+from .plan import Half, Plan
+from .reuse import regions_of
+from .rows import Rows
+
+THREADS = 128                   # of the block that computes a row
+Launch = Callable[["Execution", int, slice, int], None]
+
+
+@dataclass
+class Product:
+    """One for a step: left times the weights of a group goes to `out`; backward the left side is a part of the work buffer."""
+
+    left: Home
+    width: int
+    group: Group
+    out: Home
+
+
+@dataclass
+class StageProgram:
+    products: list[Product] = field(default_factory=list)
+    placed: Placed | None = None
+    launch: Launch | None = None
+
+
+class Gpu:
+    """A plan for one array module and dtype, with its kernels."""
+
+    def __init__(self, plan: Plan, xp: Any, dtype: Any):
+        self.plan, self.xp, self.dtype = plan, xp, np.dtype(dtype)
+        self.homes = Homes(plan)
+        self.halves: dict[str, Half] = {"forward": plan.forward, **({"backward": plan.backward} if plan.backward else {})}
+        self.programs = {name: [self._stage(name, half, k) for k in range(len(half.loop))]
+                         for name, half in self.halves.items()}
+
+    def forward(self, rows: Rows, given: Mapping[str, Any], states: Mapping[str, Any]) -> tuple[Any, dict[str, Any], Any]:
+        run = Execution(self, rows, given, states)
+        y = run.value("forward", self.plan.step.graph.outputs["y"])
+        if self.homes.of("forward", self.plan.step.graph.outputs["y"]).field == self.homes.work:
+            y = y.copy()                                    # gradients will be written there
+        last = {name: run.last(name, states[name]) for name in self.plan.carry}
+        used: list[bool] = []
+
+        def pull(g_y: Any, g_last: Mapping[str, Any]) -> dict[str, Any]:
+            """The backward half writes over what the forward half kept: a second time begins with the forward half."""
+            fresh = Execution(self, rows, given, states) if used else run
+            used.append(True)
+            return fresh.backward(g_y, g_last)
+        return y, last, pull
+
+    # -- the loop's stages --------------------------------------------------------------------------------------------------
+    def _stage(self, name: str, half: Half, k: int) -> StageProgram:
+        stage, region = half.loop[k], half.regions[LOOP][k]
+        homes = self.homes.forward if name == "forward" else self.homes.backward
+        inputs = self.plan.step.graph.inputs
+        program = StageProgram()
+        parts: dict[int, list[Home]] = {}
+        leaves: dict[int, Symbol] = {}
+        for j, group in enumerate(stage.groups):
+            width = group.columns.stop - group.columns.start
+            work = Home(self.homes.work, PACKED, str(self.plan.width), group.columns.start)
+            if name == "forward":
+                out = Home(self.homes.block(f"product_{k}_{j}", ROW, (width,)), ROW, str(width))
+                program.products.append(Product(homes[id(group.edges[0].source)], 0, group, out))
+                for edge in group.edges:
+                    leaf = inputs[edge.pre]
+                    place = out._replace(offset=self.plan.columns[edge.pre].start - group.columns.start)
+                    parts.setdefault(id(leaf), [homes[id(leaf)]]).append(place)
+                    leaves[id(leaf)] = leaf
+            else:
+                leaf = group.edges[0].target
+                alone = self._begun(half, leaf, k) == 1
+                out = homes[id(leaf)] if alone else Home(self.homes.block(f"product_{k}_{j}", ROW, features(leaf)), ROW,
+                                                         homes[id(leaf)].stride)
+                program.products.append(Product(work, width, group, out))
+                if not alone:
+                    before = self._begun(half, leaf, k - 1) > 0
+                    parts.setdefault(id(leaf), [homes[id(leaf)]] if before else []).append(out)
+                    leaves[id(leaf)] = leaf
+        stored = {i for i, leaf in leaves.items() if self._read_elsewhere(leaf, region)}
+        if region.outputs or stored:
+            program.placed = accumulated(region, parts, list(leaves.values()), stored, homes)
+            program.launch = self._launch(program.placed)
+        return program
+
+    def _begun(self, half: Half, leaf: Symbol, k: int) -> int:
+        """The products that have ended in a leaf when stage k of the loop has run."""
+        stages = [*half.before, *half.loop[:k + 1]]
+        return sum(group.edges[0].target is leaf for stage in stages for group in stage.groups)
+
+    def _read_elsewhere(self, leaf: Symbol, region: Region) -> bool:
+        """Does anything but this region read the leaf?"""
+        others = [x for half in self.halves.values() for _, _, r in regions_of(half) if r is not region for x in r.inputs]
+        others += [y for half in self.halves.values() for y in (*half.flow.wanted, *half.flow.updates)]
+        others += [edge.source for half in self.halves.values() for edge in half.flow.edges]
+        return any(x is leaf for x in others)
+
+    def _launch(self, placed: Placed) -> Launch:
+        region, xp, values = placed.region, self.xp, [*placed.region.inputs, *placed.region.outputs]
+        places = [*zip(values, (*placed.inputs, *placed.outputs))]
+        if len({n.shape for n in region.nodes}) == 1 and all(n.op is not None and n.op.elementwise for n in region.nodes):
+            kernel = xp.ElementwiseKernel(**cuda_kernel(region))
+            return lambda run, t, here, m: kernel(*[run.at(home, x, t, here, m) for x, home in places])
+        source = row_kernel(region, self.dtype.name)
+        raw = xp.RawKernel(source.code, source.name)
+
+        def launch(run: Execution, t: int, here: slice, m: int) -> None:
+            args: list[Any] = [np.int64(m), *(np.int64(run.sizes[size]) for size in source.sizes)]
+            for x, home in places:
+                array = run.at(home, x, t, here, m)
+                args += [array, np.int64(0 if home.kind == ONCE else run.step(home))]
+            shared = self.dtype.itemsize * sum(prod(known(axes, run.sizes)) for axes in source.scratch)
+            raw((m,), (THREADS,), tuple(args), shared_mem=shared)
+        return launch
+
+
+class Execution:
+    """One run: the arrays of the fields, on the GPU."""
+
+    def __init__(self, gpu: Gpu, rows: Rows, given: Mapping[str, Any], states: Mapping[str, Any]):
+        """The forward half."""
+        self.gpu, self.rows, self.xp, self.homes = gpu, rows, gpu.xp, gpu.homes
+        self.sizes: dict[str, int] = {}
+        self.arrays: dict[str, Any] = {}
+        self.computed: dict[int, Any] = {}                  # what is computed at once, by id
+        self._merged: dict[tuple, Any] = {}
+        step = gpu.plan.step
+        for name in gpu.plan.kinds:
+            leaf, array = step.graph.inputs[name], given[name]
+            self.sizes |= {d: array.shape[k - len(leaf.shape)] for k, d in enumerate(leaf.shape) if d == "S"}
+            self._set(self.homes.names[name], array)
+        self.given = given
+        for name in gpu.plan.carry:
+            home = self.homes.forward[id(step.graph.inputs[name])]
+            if home.kind == ROW:
+                self._set(home.field, self.xp.array(states[name]))
+            else:
+                blocks = self.xp.empty((rows.starts[-1], states[name].shape[1]), gpu.dtype)
+                rows.begin(blocks, states[name])
+                self._set(home.field, blocks)
+        work = self.field(self.homes.work)
+        work.fill(0)
+        for pre, names in step.biases.items():
+            for name in names:
+                work[:, gpu.plan.columns[pre]] += given[name]
+        self._half("forward", gpu.plan.forward)
+
+    def last(self, name: str, first: Any) -> Any:
+        home = self.homes.forward[id(self.gpu.plan.step.graph.inputs[name])]
+        array = self.arrays[home.field]
+        return array if home.kind == ROW else self.rows.last(array, first)
+
+    def backward(self, g_y: Any, g_last: Mapping[str, Any]) -> dict[str, Any]:
+        """The backward half: gradients by name."""
+        plan, names = self.gpu.plan, self.homes.names
+        half = plan.backward
+        assert half is not None
+        self._set(names["g_y"], g_y)
+        for name, g in g_last.items():
+            self._set(names[f"g_{name}"], self.xp.array(g))
+        self._half("backward", half)
+        inner = {f"d_{name}" for name in (*plan.carry, *plan.step.pres)}
+        found = {name[2:]: self._result(node) for name, node in half.flow.graph.outputs.items() if name not in inner}
+        found |= {name: self.arrays[names[f"g_{name}"]] for name in plan.carry}
+        fed = {e.pre for e in half.flow.edges}
+        work = self.arrays[self.homes.work]
+        for product in plan.step.products:
+            if product.target in fed:
+                left = self.value("backward", plan.step.graph.outputs[product.left])
+                g = work[:, plan.columns[product.target]].T @ left
+                found[product.weight] = found[product.weight] + g if product.weight in found else g
+        for pre, biases in plan.step.biases.items():
+            for name in biases if pre in fed else ():
+                g = work[:, plan.columns[pre]].sum(0)
+                found[name] = found[name] + g if name in found else g
+        return found
+
+    def _result(self, node: Symbol) -> Any:
+        value = self.value("backward", node, spread=False)
+        in_work = id(node) in self.homes.backward and self.homes.backward[id(node)].field == self.homes.work
+        return value.copy() if in_work else value
+
+    # -- a half ---------------------------------------------------------------------------------------------------------------
+    def _half(self, name: str, half: Half) -> None:
+        for own, f in self.homes.fields.items():
+            if f.half == name and f.zero:
+                self.field(own).fill(0)
+        self._at_once(name, half, BEFORE)
+        self._loop(name, half)
+        self._at_once(name, half, AFTER)
+
+    def _loop(self, name: str, half: Half) -> None:
+        rows, programs = self.rows, self.gpu.programs[name]
+        order = rows if name == "forward" else reversed(list(rows))
+        ends = self.homes.ends if name == "backward" else []
+        end = self.homes.late.get((name, LOOP, -1), [])
+        if not (any(p.products or p.launch for p in programs) or end or ends):
+            return
+        for t in order:
+            m, here = rows.counts[t], rows.packed(t)
+            if not m:
+                continue
+            for k, program in enumerate(programs):
+                self._copy(self.homes.early.get((name, LOOP, k), []), t, here, m)
+                for p in program.products:
+                    left = self.at(p.left, p.group.edges[0].source, t, here, m) if name == "forward" else \
+                        self.arrays[p.left.field][here, p.group.columns]
+                    out = self.field(p.out.field)
+                    self.xp.matmul(left, self.merged(p.group, name), out=out[here] if p.out.kind == PACKED else out[:m])
+                if program.launch:
+                    program.launch(self, t, here, m)
+                self._copy(self.homes.late.get((name, LOOP, k), []), t, here, m)
+            self._copy(end, t, here, m)
+            for home in ends:
+                self.field(home.field)[:m] = 0
+
+    def _copy(self, copies: list[Copy], t: int, here: slice, m: int) -> None:
+        for copy in copies:
+            size = int(copy.size)
+            self._slice(copy.target, t, here, m, size)[...] = self._slice(copy.source, t, here, m, size)
+
+    def _at_once(self, name: str, half: Half, side: str) -> None:
+        """All rows of all steps."""
+        for k, stage in enumerate(getattr(half, side)):
+            for group in stage.groups:
+                self._multiply(name, group)
+            for node in stage.nodes:
+                self.computed[id(node)] = self._computed(name, node)
+            for node in stage.nodes:                        # only now, as one may take the place of what another reads
+                self._keep(name, node)
+            self._copy_all(self.homes.late.get((name, side, k), []))
+        self._copy_all(self.homes.late.get((name, side, -1), []))
+
+    def _multiply(self, name: str, group: Group) -> None:
+        work = self.field(self.homes.work)
+        if name == "forward":
+            work[:, group.columns] += self.value(name, group.edges[0].source) @ self.merged(group, name)
+            return
+        product = work[:, group.columns] @ self.merged(group, name)
+        target = group.edges[0].target
+        own = self.homes.backward[id(target)].field
+        self.arrays[own] = self.arrays[own] + product if own in self.arrays else product
+
+    def _computed(self, name: str, node: Symbol) -> Any:
+        if node.op is reductions.sum and "T" in node.inputs[0].shape and "T" not in node.shape:
+            return self._summed(name, node)
+        given = [self.value(name, a, "T" in node.shape) if isinstance(a, Symbol) else a for a in node.inputs]
+        return node.op.array(self.xp, *given, **node.attributes)  # type: ignore[union-attr]
+
+    def _summed(self, name: str, node: Symbol) -> Any:
+        """A sum over steps, and rows unless it keeps them."""
+        value = self.value(name, node.inputs[0])
+        if "B" not in node.shape:
+            gone = [a for a in node.attributes["axis"] if a + len(node.inputs[0].shape) > 1]
+            total = value.sum(0)
+            return (total.sum(tuple(gone)) if gone else total).reshape(known(node.shape, self.sizes))
+        total = self.xp.zeros((self.rows.rows, *value.shape[1:]), value.dtype)
+        for t in range(self.rows.steps):
+            total[:self.rows.counts[t]] += value[self.rows.packed(t)]
+        return total
+
+    def _keep(self, name: str, node: Symbol) -> None:
+        """Put a value where the loop or the other half will look for it."""
+        home, array = (self.homes.forward if name == "forward" else self.homes.backward).get(id(node)), self.computed[id(node)]
+        if home is None or home.kind == THREAD:
+            return
+        if home.field == self.homes.work:
+            n = prod(known(features(node), self.sizes))
+            self.field(home.field)[:, home.offset:home.offset + n] = array.reshape(len(array), n)
+            del self.computed[id(node)]
+        elif home.kind == AFTER_STEP:
+            for t in range(self.rows.steps):
+                self.field(home.field)[self.rows.after(t)] = array[self.rows.packed(t)]
+        else:
+            self._set(home.field, array)
+
+    # -- memory ---------------------------------------------------------------------------------------------------------------
+    def field(self, name: str) -> Any:
+        """(rows, numbers): made when it is first used."""
+        if name not in self.arrays:
+            own = self.homes.fields[name]
+            rows = {PACKED: self.rows.total, ROW: self.rows.rows, BEFORE_STEP: self.rows.starts[-1], ONCE: 1, THREAD: 1}
+            self.arrays[name] = self.xp.empty((rows[own.kind], prod(known(own.size, self.sizes))), self.gpu.dtype)
+        return self.arrays[name]
+
+    def _set(self, name: str, array: Any) -> None:
+        kind = self.homes.fields[name].kind
+        array = self.xp.ascontiguousarray(array, self.gpu.dtype)
+        self.arrays[name] = array if kind in (ONCE, THREAD) else array.reshape(len(array), -1 if array.size else 1)
+
+    def step(self, home: Home) -> int:
+        """The distance of rows, in numbers."""
+        return self.field(home.field).shape[-1]
+
+    def at(self, home: Home, node: Symbol, t: int, here: slice, m: int) -> Any:
+        """The rows of a step."""
+        if home.kind == ONCE:
+            return self.arrays[home.field]
+        own = known(features(node), self.sizes)
+        flat = self._slice(home, t, here, m, prod(own))
+        return flat if len(own) == 1 else flat.reshape(m, *own)
+
+    def _slice(self, home: Home, t: int, here: slice, m: int, n: int) -> Any:
+        array = self.field(home.field)
+        rows = (here if home.kind == PACKED else self.rows.before(t) if home.kind == BEFORE_STEP else
+                self.rows.after(t) if home.kind == AFTER_STEP else slice(m))
+        return array[rows, home.offset:home.offset + n]
+
+    def value(self, name: str, node: Symbol, spread: bool = True) -> Any:
+        """All steps, packed; a value of rows alone is spread over its steps, or not."""
+        if id(node) in self.computed:
+            array = self.computed[id(node)]
+            return array[self.rows.owners()] if spread and "B" in node.shape and "T" not in node.shape else array
+        home = self.homes.of(name, node)
+        array = self.field(home.field)
+        if home.kind in (BEFORE_STEP, AFTER_STEP):
+            return self.rows.befores(array) if home.kind == BEFORE_STEP else self.rows.afters(array)
+        if home.kind == ONCE:
+            return array
+        own = known(features(node), self.sizes)
+        part = array[:, home.offset:home.offset + prod(own)].reshape(len(array), *own)
+        return part[self.rows.owners()] if home.kind == ROW and spread and "T" not in node.shape else part
+
+    def merged(self, group: Group, name: str) -> Any:
+        """The weights of a group as one matrix, transposed forward."""
+        key = (name, *(e.weight for e in group.edges))
+        if key not in self._merged:
+            matrix = self.xp.concatenate([self.given[e.weight] for e in group.edges])
+            self._merged[key] = matrix if name == "backward" else self.xp.ascontiguousarray(matrix.T)
+        return self._merged[key]
+
+    def _copy_all(self, copies: list[Copy]) -> None:
+        """Of all rows, for values that are packed."""
+        for copy in copies:
+            size = int(copy.size)
+            source = self.field(copy.source.field)[:, copy.source.offset:copy.source.offset + size]
+            self.field(copy.target.field)[:, copy.target.offset:copy.target.offset + size] = source
