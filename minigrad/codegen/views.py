@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from ..ops import Op, ShapeError, layout
@@ -32,6 +33,11 @@ class View(NamedTuple):
 def features(node: Symbol) -> tuple[Extent, ...]:
     """The axes of a value that one row holds."""
     return tuple(d for d in node.shape if d not in LEADING)
+
+
+def known(axes: tuple[Extent, ...], sizes: Mapping[str, int]) -> list[int]:
+    """Axes as numbers, given the sizes that are known at run time."""
+    return [sizes[d] if isinstance(d, str) else d for d in axes]
 
 
 def view(node: Symbol, places: tuple[Place, ...], stops: frozenset[int] | set[int]) -> View:

@@ -28,3 +28,37 @@ void run_task(Task task, void *data, long threads);
 void barrier(long threads);
 
 static inline long least(long a, long b) { return a < b ? a : b; }
+
+/* The first row of a thread. If rows differ in their lengths, all threads have rows with about as many steps in all. */
+static inline long share(long rows, const long *lengths, long total, long thread, long threads)
+{
+    if (!lengths)
+        return rows * thread / threads;
+    long row = 0;
+    for (long done = 0; row < rows && done < total * thread / threads; ++row)
+        done += lengths[row];
+    return thread == threads ? rows : row;
+}
+
+/* `outer`, each thread its columns of g. */
+static inline void outer_share(long thread, long threads, long rows, long height, long columns, const T *g, long g_step,
+                               const T *left, long left_step, const long *index, T *out)
+{
+    long tiles = (height + 3) / 4, low = least(tiles * thread / threads * 4, height);
+    long high = least(tiles * (thread + 1) / threads * 4, height);
+    outer(rows, high - low, columns, g + low, g_step, left, left_step, index, out + low * columns);
+}
+
+/* Every row of out (rows, columns) = bias. */
+static inline void fill(long rows, long columns, const T *bias, T *out, long out_step)
+{
+    for (long row = 0; row < rows; ++row)
+        for (long column = 0; column < columns; ++column)
+            out[row * out_step + column] = bias[column];
+}
+
+static inline void add(T *sum, const T *term, long count)
+{
+    for (long k = 0; k < count; ++k)
+        sum[k] += term[k];
+}

@@ -3,46 +3,21 @@ what stands before and after the loop for all steps at once, operation by operat
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from math import prod
 from typing import Any
 
 import numpy as np
 
-from ..codegen import cuda_kernel, row_kernel
-from ..codegen.views import features
-from ..graph import Region
+from ..codegen.views import features, known
 from ..ops import reductions
 from ..symbol import Symbol
-from .accumulate import Placed, accumulated
 from .divide import AFTER, BEFORE, LOOP
 from .homes import AFTER_STEP, BEFORE_STEP, ONCE, PACKED, ROW, THREAD, Copy, Home, Homes
+from .launches import Launches
 from .merge import Group
-from .native import known
 from .plan import Half, Plan
-from .reuse import regions_of
 from .rows import Rows
-
-THREADS = 128                   # of the block that computes a row
-Launch = Callable[["Execution", int, slice, int], None]
-
-
-@dataclass
-class Product:
-    """One for a step: left times the weights of a group goes to `out`; backward the left side is a part of the work buffer."""
-
-    left: Home
-    width: int
-    group: Group
-    out: Home
-
-
-@dataclass
-class StageProgram:
-    products: list[Product] = field(default_factory=list)
-    placed: Placed | None = None
-    launch: Launch | None = None
 
 
 class Gpu:
@@ -51,9 +26,7 @@ class Gpu:
     def __init__(self, plan: Plan, xp: Any, dtype: Any):
         self.plan, self.xp, self.dtype = plan, xp, np.dtype(dtype)
         self.homes = Homes(plan)
-        self.halves: dict[str, Half] = {"forward": plan.forward, **({"backward": plan.backward} if plan.backward else {})}
-        self.programs = {name: [self._stage(name, half, k) for k in range(len(half.loop))]
-                         for name, half in self.halves.items()}
+        self.programs = Launches(plan, self.homes, xp, self.dtype).by_half
 
     def forward(self, rows: Rows, given: Mapping[str, Any], states: Mapping[str, Any]) -> tuple[Any, dict[str, Any], Any]:
         run = Execution(self, rows, given, states)
@@ -69,71 +42,6 @@ class Gpu:
             used.append(True)
             return fresh.backward(g_y, g_last)
         return y, last, pull
-
-    # -- the loop's stages --------------------------------------------------------------------------------------------------
-    def _stage(self, name: str, half: Half, k: int) -> StageProgram:
-        stage, region = half.loop[k], half.regions[LOOP][k]
-        homes = self.homes.forward if name == "forward" else self.homes.backward
-        inputs = self.plan.step.graph.inputs
-        program = StageProgram()
-        parts: dict[int, list[Home]] = {}
-        leaves: dict[int, Symbol] = {}
-        for j, group in enumerate(stage.groups):
-            width = group.columns.stop - group.columns.start
-            work = Home(self.homes.work, PACKED, str(self.plan.width), group.columns.start)
-            if name == "forward":
-                out = Home(self.homes.block(f"product_{k}_{j}", ROW, (width,)), ROW, str(width))
-                program.products.append(Product(homes[id(group.edges[0].source)], 0, group, out))
-                for edge in group.edges:
-                    leaf = inputs[edge.pre]
-                    place = out._replace(offset=self.plan.columns[edge.pre].start - group.columns.start)
-                    parts.setdefault(id(leaf), [homes[id(leaf)]]).append(place)
-                    leaves[id(leaf)] = leaf
-            else:
-                leaf = group.edges[0].target
-                alone = self._begun(half, leaf, k) == 1
-                out = homes[id(leaf)] if alone else Home(self.homes.block(f"product_{k}_{j}", ROW, features(leaf)), ROW,
-                                                         homes[id(leaf)].stride)
-                program.products.append(Product(work, width, group, out))
-                if not alone:
-                    before = self._begun(half, leaf, k - 1) > 0
-                    parts.setdefault(id(leaf), [homes[id(leaf)]] if before else []).append(out)
-                    leaves[id(leaf)] = leaf
-        stored = {i for i, leaf in leaves.items() if self._read_elsewhere(leaf, region)}
-        if region.outputs or stored:
-            program.placed = accumulated(region, parts, list(leaves.values()), stored, homes)
-            program.launch = self._launch(program.placed)
-        return program
-
-    def _begun(self, half: Half, leaf: Symbol, k: int) -> int:
-        """The products that have ended in a leaf when stage k of the loop has run."""
-        stages = [*half.before, *half.loop[:k + 1]]
-        return sum(group.edges[0].target is leaf for stage in stages for group in stage.groups)
-
-    def _read_elsewhere(self, leaf: Symbol, region: Region) -> bool:
-        """Does anything but this region read the leaf?"""
-        others = [x for half in self.halves.values() for _, _, r in regions_of(half) if r is not region for x in r.inputs]
-        others += [y for half in self.halves.values() for y in (*half.flow.wanted, *half.flow.updates)]
-        others += [edge.source for half in self.halves.values() for edge in half.flow.edges]
-        return any(x is leaf for x in others)
-
-    def _launch(self, placed: Placed) -> Launch:
-        region, xp, values = placed.region, self.xp, [*placed.region.inputs, *placed.region.outputs]
-        places = [*zip(values, (*placed.inputs, *placed.outputs))]
-        if len({n.shape for n in region.nodes}) == 1 and all(n.op is not None and n.op.elementwise for n in region.nodes):
-            kernel = xp.ElementwiseKernel(**cuda_kernel(region))
-            return lambda run, t, here, m: kernel(*[run.at(home, x, t, here, m) for x, home in places])
-        source = row_kernel(region, self.dtype.name)
-        raw = xp.RawKernel(source.code, source.name)
-
-        def launch(run: Execution, t: int, here: slice, m: int) -> None:
-            args: list[Any] = [np.int64(m), *(np.int64(run.sizes[size]) for size in source.sizes)]
-            for x, home in places:
-                array = run.at(home, x, t, here, m)
-                args += [array, np.int64(0 if home.kind == ONCE else run.step(home))]
-            shared = self.dtype.itemsize * sum(prod(known(axes, run.sizes)) for axes in source.scratch)
-            raw((m,), (THREADS,), tuple(args), shared_mem=shared)
-        return launch
 
 
 class Execution:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..codegen.views import Extent, features
+from ..codegen.views import features, known
 from ..native import Arena, address, empty, library, runtime, threads
 from ..symbol import Symbol
 from .homes import AFTER_STEP, BEFORE_STEP, INTEGERS, ONCE, PACKED, ROW, TABLES, THREAD, Home
@@ -270,8 +270,3 @@ class Execution:
     def _set(self, name: str, array: Any) -> None:
         self.arrays[name] = array
         self.slots[self.native.position[name]] = address(array)
-
-
-def known(axes: tuple[Extent, ...], sizes: Mapping[str, int]) -> list[int]:
-    """Axes as numbers."""
-    return [sizes[d] if isinstance(d, str) else d for d in axes]

@@ -75,7 +75,7 @@ class _Writer:
         struct = "\n".join([f"    long {', '.join((*INTEGERS, *sizes))};", f"    const long *{', *'.join(TABLES)};",
                             *(f"    T *{name};" for name in self.homes.fields)])
         text = "\n".join(['#include "functions.h"\n#include "runtime.h"\n', f"typedef struct {{\n{struct}\n}} Run;\n",
-                          _SHARE, *(f.text for f in self.functions), *bodies])
+                          *(f.text for f in self.functions), *bodies])
         return Program(self.plan, self.homes, text, sizes, self.merged, scratch)
 
     # -- halves ---------------------------------------------------------------------------------------------------------------
@@ -93,7 +93,8 @@ class _Writer:
                 body += [f"/* {side} */" if side != LOOP else "/* step by step */", *sides[side]]
         lines = "\n".join(f"    {line}" for line in body)
         return (f"void {name}(void *data, long thread, long threads)\n{{\n    const Run *run = data;\n"
-                "    long first = share(run, thread, threads), last = share(run, thread + 1, threads);\n"
+                "    long first = share(run->rows, run->lengths, run->total, thread, threads);\n"
+                "    long last = share(run->rows, run->lengths, run->total, thread + 1, threads);\n"
                 "    long low = run->total * thread / threads, high = run->total * (thread + 1) / threads;\n"
                 f"    (void)first, (void)last, (void)low, (void)high;\n{lines}\n}}\n")
 
@@ -235,7 +236,7 @@ class _Writer:
                 if home.kind in (BEFORE_STEP, AFTER_STEP):
                     index = f"run->{home.kind}_rows"
                     left = f"run->{home.field} + ({index} ? 0 : run->{home.kind}[0]) * {home.stride}"
-                lines.append(f"outer_share(run, thread, threads, {height}, {width}, run->work + {group.columns.start}, "
+                lines.append(f"outer_share(thread, threads, run->total, {height}, {width}, run->work + {group.columns.start}, "
                              f"{self.plan.width},\n                {left}, {home.stride}, {index}, run->{name});")
         if any(names for pre, names in step.biases.items() if pre in fed):
             self._field("d_bias", ONCE, (self.plan.width,), "backward")
@@ -287,37 +288,3 @@ def _each_pre_once(edges: list[Edge], columns: dict[str, slice]) -> list[Group]:
             rounds.append(free := [])
         free.append(edge)
     return [group for r in rounds for group in merge(r, columns)]
-
-
-_SHARE = """/* The first row of a thread: all have rows with about as many steps. */
-static long share(const Run *run, long thread, long threads)
-{
-    if (!run->lengths)
-        return run->rows * thread / threads;
-    long row = 0;
-    for (long done = 0; row < run->rows && done < run->total * thread / threads; ++row)
-        done += run->lengths[row];
-    return thread == threads ? run->rows : row;
-}
-
-/* Each thread its columns of g. */
-static void outer_share(const Run *run, long thread, long threads, long height, long columns, const T *g, long g_step,
-                        const T *left, long left_step, const long *index, T *out)
-{
-    long tiles = (height + 3) / 4, low = least(tiles * thread / threads * 4, height);
-    long high = least(tiles * (thread + 1) / threads * 4, height);
-    outer(run->total, high - low, columns, g + low, g_step, left, left_step, index, out + low * columns);
-}
-
-static void fill(long rows, long columns, const T *bias, T *out, long out_step)
-{
-    for (long row = 0; row < rows; ++row)
-        memcpy(out + row * out_step, bias, columns * sizeof(T));
-}
-
-static void add(T *sum, const T *term, long count)
-{
-    for (long k = 0; k < count; ++k)
-        sum[k] += term[k];
-}
-"""

@@ -1,0 +1,115 @@
+"""Launches: for each stage of the loop its products and its one kernel, which adds up what a library's product cannot."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from math import prod
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..codegen import cuda_kernel, row_kernel
+from ..codegen.views import features, known
+from ..graph import Region
+from ..symbol import Symbol
+from .accumulate import Placed, accumulated
+from .divide import LOOP
+from .homes import ONCE, PACKED, ROW, Home, Homes
+from .merge import Group
+from .plan import Half, Plan
+from .reuse import regions_of
+
+if TYPE_CHECKING:
+    from .gpu import Execution
+
+THREADS = 128                   # of the block that computes a row
+Launch = Callable[["Execution", int, slice, int], None]
+
+
+@dataclass
+class Product:
+    """One for a step: left times the weights of a group goes to `out`; backward the left side is a part of the work buffer."""
+
+    left: Home
+    width: int
+    group: Group
+    out: Home
+
+
+@dataclass
+class StageProgram:
+    products: list[Product] = field(default_factory=list)
+    launch: Launch | None = None
+
+
+class Launches:
+    """by_half: the stages of the loop of each half."""
+
+    def __init__(self, plan: Plan, homes: Homes, xp: Any, dtype: Any):
+        self.plan, self.homes, self.xp, self.dtype = plan, homes, xp, dtype
+        self.halves: dict[str, Half] = {"forward": plan.forward, **({"backward": plan.backward} if plan.backward else {})}
+        self.by_half = {name: [self._stage(name, half, k) for k in range(len(half.loop))] for name, half in self.halves.items()}
+
+    def _stage(self, name: str, half: Half, k: int) -> StageProgram:
+        stage, region = half.loop[k], half.regions[LOOP][k]
+        homes = self.homes.forward if name == "forward" else self.homes.backward
+        inputs = self.plan.step.graph.inputs
+        program = StageProgram()
+        parts: dict[int, list[Home]] = {}
+        leaves: dict[int, Symbol] = {}
+        for j, group in enumerate(stage.groups):
+            width = group.columns.stop - group.columns.start
+            work = Home(self.homes.work, PACKED, str(self.plan.width), group.columns.start)
+            if name == "forward":
+                out = Home(self.homes.block(f"product_{k}_{j}", ROW, (width,)), ROW, str(width))
+                program.products.append(Product(homes[id(group.edges[0].source)], 0, group, out))
+                for edge in group.edges:
+                    leaf = inputs[edge.pre]
+                    place = out._replace(offset=self.plan.columns[edge.pre].start - group.columns.start)
+                    parts.setdefault(id(leaf), [homes[id(leaf)]]).append(place)
+                    leaves[id(leaf)] = leaf
+            else:
+                leaf = group.edges[0].target
+                alone = self._begun(half, leaf, k) == 1
+                out = homes[id(leaf)] if alone else Home(self.homes.block(f"product_{k}_{j}", ROW, features(leaf)), ROW,
+                                                         homes[id(leaf)].stride)
+                program.products.append(Product(work, width, group, out))
+                if not alone:
+                    before = self._begun(half, leaf, k - 1) > 0
+                    parts.setdefault(id(leaf), [homes[id(leaf)]] if before else []).append(out)
+                    leaves[id(leaf)] = leaf
+        stored = {i for i, leaf in leaves.items() if self._read_elsewhere(leaf, region)}
+        if region.outputs or stored:
+            program.launch = self._launch(accumulated(region, parts, list(leaves.values()), stored, homes))
+        return program
+
+    def _begun(self, half: Half, leaf: Symbol, k: int) -> int:
+        """The products that have ended in a leaf when stage k of the loop has run."""
+        stages = [*half.before, *half.loop[:k + 1]]
+        return sum(group.edges[0].target is leaf for stage in stages for group in stage.groups)
+
+    def _read_elsewhere(self, leaf: Symbol, region: Region) -> bool:
+        """Does anything but this region read the leaf?"""
+        others = [x for half in self.halves.values() for _, _, r in regions_of(half) if r is not region for x in r.inputs]
+        others += [y for half in self.halves.values() for y in (*half.flow.wanted, *half.flow.updates)]
+        others += [edge.source for half in self.halves.values() for edge in half.flow.edges]
+        return any(x is leaf for x in others)
+
+    def _launch(self, placed: Placed) -> Launch:
+        region, xp, values = placed.region, self.xp, [*placed.region.inputs, *placed.region.outputs]
+        places = [*zip(values, (*placed.inputs, *placed.outputs))]
+        if len({n.shape for n in region.nodes}) == 1 and all(n.op is not None and n.op.elementwise for n in region.nodes):
+            kernel = xp.ElementwiseKernel(**cuda_kernel(region))
+            return lambda run, t, here, m: kernel(*[run.at(home, x, t, here, m) for x, home in places])
+        source = row_kernel(region, self.dtype.name)
+        raw = xp.RawKernel(source.code, source.name)
+
+        def launch(run: Execution, t: int, here: slice, m: int) -> None:
+            args: list[Any] = [np.int64(m), *(np.int64(run.sizes[size]) for size in source.sizes)]
+            for x, home in places:
+                array = run.at(home, x, t, here, m)
+                args += [array, np.int64(0 if home.kind == ONCE else run.step(home))]
+            shared = self.dtype.itemsize * sum(prod(known(axes, run.sizes)) for axes in source.scratch)
+            raw((m,), (THREADS,), tuple(args), shared_mem=shared)
+        return launch
