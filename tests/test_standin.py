@@ -1,9 +1,16 @@
 """The stand-in must be as strict as CuPy and run its kernels truly, or the tests on it prove nothing."""
 
+import re
+from math import prod
+
 import numpy as np
 import pytest
 
 import standin
+from minigrad.codegen import row_kernel
+from minigrad.codegen.views import features
+from minigrad.symbol import Symbol
+from rnn.catalogue import shipped
 
 cupy = pytest.importorskip("cupy")
 xp = standin.cupy_module()
@@ -136,3 +143,223 @@ def test_counts():
         assert n.to_device == 2
         xp.cuda.Stream.null.synchronize()
         assert n.synchronisations == 3
+
+
+# One block a row; REAL is defined by an option. Sums of any number of threads; scratch holds the row, if there is room for it.
+ROW_SUMS = """typedef REAL T;
+
+__device__ T sum_of_block(T x)
+{
+    __shared__ T parts[1024];
+    parts[threadIdx.x] = x;
+    __syncthreads();
+    for (int width = blockDim.x; width > 1; width = (width + 1) / 2) {
+        const int half = (width + 1) / 2;
+        if (threadIdx.x + half < width)
+            parts[threadIdx.x] += parts[threadIdx.x + half];
+        __syncthreads();
+    }
+    x = parts[0];
+    __syncthreads();
+    return x;
+}
+
+extern "C" __global__ void row_sums(long long rows, int columns, const T *__restrict__ x, T *__restrict__ out, T scale)
+{
+    extern __shared__ T scratch[];
+    for (long long row = blockIdx.x; row < rows; row += gridDim.x) {
+        for (int k = threadIdx.x; k < columns; k += blockDim.x)
+            scratch[k] = x[row * columns + k] * scale;
+        __syncthreads();
+        T sum = 0;
+        for (int k = threadIdx.x; k < columns; k += blockDim.x)
+            sum += scratch[columns - 1 - k];
+        sum = sum_of_block(sum);
+        if (threadIdx.x == 0)
+            out[row] = sum;
+        __syncthreads();
+    }
+}
+"""
+C_TYPES = {"float32": "float", "float64": "double"}
+
+
+def row_sums(dtype, text=ROW_SUMS):
+    return xp.RawKernel(text, "row_sums", (f"-DREAL={C_TYPES[dtype]}",))
+
+
+@pytest.mark.parametrize("threads", [1, 3, 4, 8])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_raw_kernels_add_rows(rng, dtype, threads):
+    x = rng.standard_normal((6, 37)).astype(dtype)
+    d, out = xp.asarray(x), xp.empty((6,), dtype)
+    kernel = row_sums(dtype)
+    with standin.most_threads(threads), standin.counting() as n:
+        for grid in (6, 4):
+            kernel((grid,), (256,), (6, np.int32(37), d, out, x.dtype.type(2)), shared_mem=37 * x.itemsize)
+    np.testing.assert_allclose(out.get(), 2 * x.sum(1), rtol=1e-4 if dtype == "float32" else 1e-12)
+    assert n.names == {"row_sums": 2} and (n.kernels, n.operations, n.synchronisations, n.to_host) == (2, 0, 0, 0)
+    assert (kernel.name, kernel.code) == ("row_sums", ROW_SUMS) and kernel.shared_size_bytes == 1024 * x.itemsize
+
+
+def test_raw_kernels_know_where_they_are():
+    kernel = xp.RawKernel("""extern "C" __global__ void where(int *out)
+    {
+        int block = (blockIdx.z * gridDim.y + blockIdx.y) * gridDim.x + blockIdx.x;
+        int thread = (threadIdx.z * blockDim.y + threadIdx.y) * blockDim.x + threadIdx.x;
+        out[block * blockDim.x * blockDim.y * blockDim.z + thread] += 100 * block + thread;
+    }""", "where")
+    for most, size in (4, 4), (12, 12), (100, 24):
+        out = xp.zeros(size * 30, np.int32)
+        with standin.most_threads(most):
+            kernel((2, 3, 5), (2, 3, 4), (out,))
+        assert out.get().tolist() == [100 * block + thread for block in range(30) for thread in range(size)]
+
+
+def test_raw_kernels_take_the_first_element_of_a_view_and_numbers_of_python():
+    kernel = xp.RawKernel("""extern "C" __global__ void fill(double *out, const float *none, long n, double x)
+    {
+        if (!none)
+            for (int k = 0; k < n; ++k) out[k] = x;
+    }""", "fill")
+    out = xp.zeros((3, 4))
+    kernel((1,), (1,), (out[1:, 1:], None, 2, 7.0))
+    assert np.flatnonzero(out.get() == 7).tolist() == [5, 6]
+
+
+@pytest.mark.parametrize("missing", range(5))
+def test_raw_kernels_without_a_barrier_run(rng, missing):
+    """What they compute depends on the threads' speed: with one thread it is right."""
+    at = [m.start() for m in re.finditer("__syncthreads", ROW_SUMS)][missing]
+    kernel = row_sums("float64", ROW_SUMS[:at] + ROW_SUMS[at:].replace("__syncthreads()", "", 1))
+    x, out = rng.standard_normal((6, 37)), xp.empty((6,))
+    for threads in (4, 1):
+        kernel((6,), (threads,), (6, np.int32(37), xp.asarray(x), out, 1.0), shared_mem=37 * 8)
+    np.testing.assert_allclose(out.get(), x.sum(1))
+
+
+@pytest.mark.parametrize("missing", [True, False])
+def test_a_missing_barrier_shows(missing):
+    """The last thread is late: where the barrier is missing, it waits for the first, which waits for none."""
+    kernel = xp.RawKernel("""extern "C" __global__ void late(volatile double *out)
+    {
+        __shared__ double late;
+        if (threadIdx.x == blockDim.x - 1) {
+            while (MISSING && out[0] == 0)
+                ;
+            late = 1;
+        }
+        if (!MISSING)
+            __syncthreads();
+        out[threadIdx.x] = late;
+    }""", "late", (f"-DMISSING={int(missing)}",))
+    out = xp.zeros(4)
+    kernel((1,), (4,), (out,))
+    assert np.isnan(out.get()[0]) if missing else out.get().tolist() == [1.0] * 4
+
+
+def refuse_raw(text="", **changed):
+    given = {"grid": (1,), "block": (4,), "args": (1, np.int32(4), xp.zeros(4), xp.zeros(1), 1.0), "shared_mem": 32, **changed}
+    row_sums("float64", text or ROW_SUMS)(**given)
+
+
+REFUSED_RAW = {
+    "an array of the CPU": {"args": (1, np.int32(4), np.zeros(4), xp.zeros(1), 1.0)},
+    "an array of another dtype": {"args": (1, np.int32(4), xp.zeros(4, np.float32), xp.zeros(1), 1.0)},
+    "8 bytes for 4": {"args": (1, 4, xp.zeros(4), xp.zeros(1), 1.0)},
+    "4 bytes for 8": {"args": (np.int32(1), np.int32(4), xp.zeros(4), xp.zeros(1), 1.0)},
+    "a whole number for a float": {"args": (1, np.int32(4), xp.zeros(4), xp.zeros(1), 1)},
+    "a number for an array": {"args": (1, np.int32(4), xp.zeros(4), 0, 1.0)},
+    "an array for a number": {"args": (xp.zeros(1, int), np.int32(4), xp.zeros(4), xp.zeros(1), 1.0)},
+    "too few": {"args": (1, np.int32(4), xp.zeros(4), xp.zeros(1))},
+    "too many": {"args": (1, np.int32(4), xp.zeros(4), xp.zeros(1), 1.0, 1.0)},
+    "text": {"args": (1, np.int32(4), xp.zeros(4), xp.zeros(1), "1")},
+    "a list": {"args": (1, np.int32(4), xp.zeros(4), xp.zeros(1), [1.0])},
+    "a number for a grid": {"grid": 1},
+    "a list for a block": {"block": [4]},
+    "part of a thread": {"block": (4.5,)},
+    "too large a grid": {"grid": (1, 2 ** 16)},
+    "too large a block": {"block": (32, 33)},
+    "too much shared memory": {"shared_mem": 48 * 1024},
+    "less shared memory than it writes": {"shared_mem": 24},
+    "no such kernel": {"text": ROW_SUMS.replace("void row_sums", "void column_sums")},
+    "a kernel with a C++ name": {"text": ROW_SUMS.replace('extern "C"', "")},
+    "an option that it lacks": {"text": ROW_SUMS.replace("REAL", "UNREAL")},
+    "a barrier for some": {"text": ROW_SUMS.replace("T sum = 0;", "T sum = 0; if (threadIdx.x) __syncthreads();")},
+    "one or another barrier": {"text": ROW_SUMS.replace("T sum = 0;", """T sum = 0;
+        if (threadIdx.x) __syncthreads();
+        else __syncthreads();""")},
+}
+
+
+@pytest.mark.parametrize("what", REFUSED_RAW)
+def test_raw_kernels_refuse(what):
+    with pytest.raises((TypeError, ValueError, RuntimeError)):
+        refuse_raw(**REFUSED_RAW[what])
+
+
+def test_raw_kernels_refuse_what_cupy_refuses():
+    refuse_raw()
+    for wrong in (b"code", "name"), ("code", 1), ("code", "name", ["-DREAL=float"]):
+        with pytest.raises(TypeError, match="has incorrect type"):
+            xp.RawKernel(*wrong)
+    wrong = ROW_SUMS.replace("T sum = 0", "T sum = frobnicate(0)")
+    line = wrong[:wrong.index("frobnicate")].count("\n") + 1
+    with pytest.raises(RuntimeError, match=rf"row_sums.cu:{line}:.*frobnicate"):
+        refuse_raw(wrong)
+
+
+def test_raw_kernels_may_be_given_more_shared_memory():
+    kernel = row_sums("float32")
+    assert kernel.max_dynamic_shared_size_bytes == 44 * 1024
+    kernel.max_dynamic_shared_size_bytes = 60_000
+    x, out = xp.asarray(np.ones((1, 15_000), np.float32)), xp.empty((1,), np.float32)
+    kernel((1,), (32,), (1, np.int32(15_000), x, out, np.float32(1)), shared_mem=60_000)
+    assert out.get().tolist() == [15_000]
+    with pytest.raises(ValueError, match="no GPU"):
+        kernel.max_dynamic_shared_size_bytes = 227 * 1024
+
+
+TARGETS = [n for n in cupy.cuda.nvrtc.getSupportedArchs() if 75 <= n <= 120]
+
+
+@pytest.mark.parametrize("target", [f"sm_{n}" for n in TARGETS])
+def test_raw_kernels_compile_for_every_gpu(target):
+    for c_type in C_TYPES.values():
+        assert standin.compile_raw(ROW_SUMS, target, (f"-DREAL={c_type}",))[:4] == b"\x7fELF"
+
+
+def test_raw_kernels_compile_to_ptx():
+    ptx = standin.compile_raw(ROW_SUMS, options=("-DREAL=float",))
+    assert ".entry row_sums" in ptx and "bar.sync" in ptx and ".f64" not in ptx and len(ptx) < 20_000
+    with pytest.raises(cupy.cuda.compiler.CompileException, match="frobnicate"):
+        standin.compile_raw("__device__ int x = frobnicate(0);")
+
+
+@pytest.mark.parametrize("threads", [1, 4])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("name", ["forward_1", "backward_0"])
+def test_raw_kernels_run_printed_kernels_of_rows(rng, name, dtype, threads):
+    """Regions of a cell that normalises: sums over a row's features, values kept in shared memory between them."""
+    cell = shipped()["LayerNormLSTM"](2, 6)
+    plan = cell.loop.plan(("x", *cell.weights), fused=True)
+    region, = (r for half in (plan.forward, plan.backward) for r in half.regions["loop"] if r.name == name)
+    printed = row_kernel(region, dtype)
+    assert "sum_of_block(" in printed.code and printed.scratch and not printed.sizes
+    steps, rows = 2, 3
+    values = {id(x): rng.uniform(0.2, 1, [{"T": steps, "B": rows}.get(d, d) for d in x.shape]).astype(dtype)
+              for x in region.inputs}
+    for node in region.nodes:
+        given = [values[id(a)] if isinstance(a, Symbol) else a for a in node.inputs]
+        values[id(node)] = node.op.array(np, *given, **node.attributes)
+    outputs = [xp.empty(values[id(y)].shape, dtype) for y in region.outputs]
+    arguments = [steps * rows]
+    for x, a in zip((*region.inputs, *region.outputs), (*(xp.asarray(values[id(x)]) for x in region.inputs), *outputs)):
+        arguments += [a, prod(features(x)) if "B" in x.shape else 0]            # where its rows begin, and their distance
+    kernel = xp.RawKernel(printed.code, printed.name)
+    kernel((4,), (threads,), tuple(arguments), shared_mem=sum(map(prod, printed.scratch)) * np.dtype(dtype).itemsize)
+    tolerance = 1e-3 if dtype == "float32" else 1e-12
+    for y, computed in zip(region.outputs, outputs):
+        np.testing.assert_allclose(computed.get(), values[id(y)], tolerance, tolerance, err_msg=str(y))
+    ptx = standin.compile_raw(printed.code)
+    assert f".entry {name}" in ptx and (".f64" in ptx) == (dtype == "float64")

@@ -66,7 +66,7 @@ class Native:
     # -- what is the same in every run --------------------------------------------------------------------------------------
     def layout(self, half: str, rows: Rows, threads: int, sizes: dict[str, int]) -> Layout:
         """Where the fields that a half needs for itself stand in one block of memory, and the shapes of its results."""
-        key = (half, rows.total, rows.rows, threads, *sizes.values())
+        key = (half, rows.total, rows.starts[-1], rows.rows, threads, *sizes.values())
         if key not in self._layouts:
             if len(self._layouts) > 1000:
                 self._layouts.clear()

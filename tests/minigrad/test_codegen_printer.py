@@ -1,6 +1,7 @@
 """Expressions, literals and names as each dialect writes them, and that they mean what the table computes."""
 
 import re
+import subprocess
 from math import inf, nan
 
 import numpy as np
@@ -13,6 +14,7 @@ import standin
 from minigrad import TABLE, maximum, minimum, sigmoid, stop_gradient, tanh, where
 from minigrad.codegen import CUDA, PYTHON, C, body, c_function, cuda_kernel, python_function
 from minigrad.graph import Graph, stages, trace
+from minigrad.native import build
 from minigrad.ops import Cost, apply, elementwise
 from minigrad.symbol import Symbol
 
@@ -30,6 +32,15 @@ def expression(f, dialect, dtype="float32"):
     """The text of the only statement's right side."""
     line, = body(region_of(f, *"abcd"[:f.__code__.co_argcount]), dialect, dtype)
     return line.removeprefix(dialect.declare).removesuffix(dialect.end).partition(" = ")[2]
+
+
+def compile_c(source, dtype, *options):
+    """What the compiler prints; with the flags of `minigrad.native`, but for warnings."""
+    flags = [flag for flag in build._flags(dtype) if flag not in ("-w", "-shared")]
+    command = [build.compiler(), *flags, f"-I{build.HERE}", *options, "-x", "c", "-"]
+    done = subprocess.run(command, input=source, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
 
 
 # -- brackets ---------------------------------------------------------------------------------------------------------------
@@ -119,21 +130,23 @@ def test_literals_are_typed(value, python, c32, c64, cuda):
 
 
 def test_c_computes_in_float32_where_it_should():
-    """Literals and functions of the C library end in f, so that nothing is widened to double in between."""
+    """Literals end in f and functions are those of functions.h, so that nothing is widened to double in between: the compiler
+    would say so."""
     def everything(a, b, c):
         return {op.name: apply(op, *[a, b, 0.5][:op.c.count("{")]) * 1.5 for op in TABLE.values() if op.elementwise}
 
-    text = c_function(region_of(everything, "a", "b", "c"), "float32")
+    region = region_of(everything, "a", "b", "c")
+    text = c_function(region, "float32")
     assert not re.search(r"\d\.\d+\b(?!f)", re.sub(r"\d\.\d+f\b", "", text))
-    called = set(re.findall(r"\b([a-z]\w*)\(", text)) - {"everything", "region_0", "for", "sigmoid", "softplus", "relu", "sign",
-                                                         "maximum", "minimum"}
-    assert called == {f"{name}f" for name in "exp expm1 log log1p sqrt sin cos tanh pow fabs".split()}
+    called = set(re.findall(r"\b([a-z]\w*)\(", text)) - {region.name, f"{region.name}_row", "for"}
+    assert called == set("exp expm1 log log1p sqrt sin cos tanh pow fabs sigmoid softplus relu sign maximum minimum".split())
+    assert run_stages.c_kernels([region], "float32")
 
 
 def test_only_the_helpers_that_are_called_are_printed():
     region = region_of(lambda a, b: sigmoid(a) * minimum(a, b), "a", "b")
-    for text in (c_function(region), cuda_kernel(region)["preamble"]):
-        assert re.findall(r"\bT (\w+)\(T ", text) == ["sigmoid", "minimum"]
+    assert re.findall(r"\bT (\w+)\(T ", cuda_kernel(region)["preamble"]) == ["sigmoid", "minimum"]
+    assert " sigmoid(T x)" not in c_function(region)                    # functions.h has it
 
 
 # -- statements and names -----------------------------------------------------------------------------------------------------
@@ -155,7 +168,7 @@ def region_0(a, b):
 
 
 RESERVED = {"python": "for lambda None exp tanh where number float".split(),
-            "c": "for double T exp expf tanh row rows unit width sigmoid INFINITY linux asm".split(),
+            "c": "for double T exp expf tanh row rows unit k run step scratch SINGLE M_LN2 sigmoid INFINITY linux asm".split(),
             "cuda": "for double T exp tanh i n class this template catch NULL bool".split()}
 
 
@@ -165,6 +178,15 @@ def test_reserved_words_get_an_underscore(dialect):
         assert dialect.identifier(word) == f"{word}_"
     for word in ("f", "g", "o", "h_next", "W"):
         assert dialect.identifier(word) == word
+
+
+@pytest.mark.parametrize("dtype", build.CTYPES)
+def test_no_macro_of_c_is_a_name(dtype):
+    """What headers, flags and compiler define as a value; nobody calls a gate FP_FAST_FMA, which only some machines have."""
+    found = compile_c('#include "functions.h"\n#include "runtime.h"\n', dtype, "-dM", "-E")
+    macros = re.findall(r"^#define ([A-Za-z]\w*)(?: |$)", found, re.MULTILINE)
+    assert "INFINITY" in macros
+    assert [name for name in macros if C.identifier(name) == name and not name.startswith("FP_FAST")] == []
 
 
 def test_identifiers_are_cleaned():
@@ -189,7 +211,8 @@ def test_temporaries_evade_the_users_names():
 AWKWARD = ["double", "for", "T", "exp", "expf", "tanh", "tanhf", "sigmoid", "where", "number", "float", "None", "lambda", "i",
            "n", "row", "rows", "unit", "width", "t0", "t1", "v0", "f", "f_", "f_in", "f_in_", "f_out", "f_out_", "W_f.h",
            "W_f_h", "W_f_h_", "σ", "sigma", "_ind", "__func__", "_raw_f", "linux", "asm", "INFINITY", "NULL", "M_PI", "class",
-           "catch", "max", "y", "y_out", "2x", "region_0", "maximum", "numpy", "abs", "print", "x y"]
+           "catch", "run", "step", "scratch", "k", "k1", "U", "Run", "INLINE", "SINGLE", "M_LN2", "finite", "max", "y", "y_out",
+           "2x", "region_0", "region_0_row", "region_0_data", "maximum", "numpy", "abs", "print", "x y"]
 
 
 def awkward(prefix=""):
@@ -209,6 +232,12 @@ def test_awkward_names_together(dialect, prefix, rng):
     graph = awkward(prefix)
     arrays = {name: rng.standard_normal((2, 3)) for name in AWKWARD}
     check_equal(graph, arrays, RUNNERS[dialect], exact=False)
+
+
+def test_float32_takes_awkward_names_too():
+    """Its functions are macros."""
+    region, = (region for stage in stages(awkward()) for region in stage.regions)
+    compile_c(c_function(region), "float32", "-fsyntax-only", "-Wall", "-Werror")
 
 
 @needs_cupy

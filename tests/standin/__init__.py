@@ -11,20 +11,29 @@
     standin.cuda_text(kernel, x)                                 # that text, for arguments of these dtypes and layouts
     standin.compile_for(kernel, ["float32"], "compute_90")       # through NVRTC: "compute_90" gives PTX (str), "sm_90" a cubin
 
+    kernel = cupy_module().RawKernel(code, "row_sums")           # the exact text through g++, threads as threads of the CPU
+    kernel((rows,), (128,), (x, out, np.int64(columns)), shared_mem=512)
+    with standin.most_threads(32):                               # of a block; 4 unless told
+        ...
+    standin.compile_raw(code, "compute_90")                      # through NVRTC, as above
+
 `available()` says whether CuPy is installed, which all of it needs; nothing needs a driver or a card. Stricter than CuPy
 where that finds mistakes: NumPy's functions refuse its arrays, and every function must be one that CuPy has.
 
-Beyond its reach: cuBLAS, streams, memory pools, the GPU's own rounding, launch limits and races.
+Beyond its reach: cuBLAS, streams, memory pools, the GPU's own rounding, launch limits (but see RawKernel), and races but
+for those that threads of the CPU happen to show. A RawKernel's text may include no header and call no function of a warp.
 """
 
 from __future__ import annotations
 
 import importlib.util
+from contextlib import AbstractContextManager
 from typing import Any
 
 from .counts import Counts, counting
 
-__all__ = ["Counts", "available", "compile_for", "counting", "cuda_text", "cupy_module", "run_on_host"]
+__all__ = ["Counts", "available", "compile_for", "compile_raw", "counting", "cuda_text", "cupy_module", "most_threads",
+           "run_on_host"]
 
 
 def available() -> bool:
@@ -57,3 +66,17 @@ def compile_for(kernel: Any, dtypes: Any, target: str = "compute_90", ndim: int 
     from . import cupy_private
 
     return cupy_private.nvrtc(cupy_private.text_for_arrays(kernel, dtypes, ndim, contiguous), target)
+
+
+def compile_raw(code: str, target: str = "compute_90", options: tuple[str, ...] = ()) -> Any:
+    """Compile a RawKernel's text by NVRTC, for no matter which of its kernels: PTX for "compute_NN", a cubin for "sm_NN"."""
+    from . import cupy_private
+
+    return cupy_private.nvrtc(code, target, options, headers=False)
+
+
+def most_threads(most: int) -> AbstractContextManager[None]:
+    """Inside it, run up to this many threads of a RawKernel's block."""
+    from . import raw
+
+    return raw.most_threads(most)

@@ -10,8 +10,9 @@ from dataclasses import dataclass, field
 
 @dataclass(eq=False)
 class Counts:
-    """kernels: launches of ElementwiseKernels. operations: calls of the module that compute or copy (views are free).
-    synchronisations: waits of the CPU for the GPU. to_device, to_host: copies. names: launches and operations by name."""
+    """kernels: launches of ElementwiseKernels and RawKernels. operations: calls of the module that compute or copy (views are
+    free). synchronisations: waits of the CPU for the GPU. to_device, to_host: copies. names: launches and operations by
+    name."""
 
     kernels: int = 0
     operations: int = 0

@@ -53,12 +53,16 @@ def c_type(dtype: Any) -> str:
     return _scalar.get_typename(np.dtype(dtype))
 
 
-def nvrtc(cuda: str, target: str) -> Any:
-    """Compile as CuPy does for a device of this target, which is given because there is no device to ask."""
+def nvrtc(cuda: str, target: str, options: tuple[str, ...] = (), headers: bool = True) -> Any:
+    """Compile as CuPy does for a device of this target, which is given because there is no device to ask.
+
+    CuPy's headers go before the text of an ElementwiseKernel, not before a RawKernel's.
+    """
     if not re.fullmatch(r"(sm|compute)_\d+a?", target):
         raise ValueError(f"a target is sm_90 (a cubin) or compute_90 (PTX), not {target!r}")
     kind = "cubin" if target.startswith("sm") else "ptx"
-    source = "".join(f"#include <{header}>\n" for header in core._cupy_header_list) + cuda
-    options = (*core.assemble_cupy_compiler_options(()), "-ftz=true", "--device-as-default-execution-space", f"-arch={target}")
-    compiled = compiler._NVRTCProgram(source, "kernel.cu", method=kind).compile(options)[0]
+    source = "".join(f"#include <{header}>\n" for header in core._cupy_header_list if headers) + cuda
+    all_options = (*core.assemble_cupy_compiler_options(options), "-ftz=true", "--device-as-default-execution-space",
+                   f"-arch={target}")
+    compiled = compiler._NVRTCProgram(source, "kernel.cu", method=kind).compile(all_options)[0]
     return compiled.decode() if kind == "ptx" else compiled

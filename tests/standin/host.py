@@ -49,9 +49,9 @@ def run(kernel: Any, *args: Any, contract: str = "off", grid: int = 3, block: in
     grid, block:  the emulated launch. Small and odd, so that threads take several elements and some take none.
     """
     p = prepare(kernel, args)
-    library = _library(_source(kernel.name, p), contract)
+    launch = _library(_source(kernel.name, p), contract).launch
     pointers = (ctypes.c_void_p * len(p.packed))(*(a.ctypes.data for a in p.packed))
-    library.launch(pointers, ctypes.c_uint(grid), ctypes.c_uint(block))
+    launch(pointers, ctypes.c_uint(grid), ctypes.c_uint(block))
     return p.outputs[0] if len(p.outputs) == 1 else tuple(p.outputs)
 
 
@@ -102,21 +102,29 @@ def _source(name: str, p: Prepared) -> str:
 
 @cache
 def _library(source: str, contract: str) -> ctypes.CDLL:
-    """The compiled source, from a folder that outlives the tests or from g++."""
-    command = ["g++", "-std=c++17", "-w", "-fPIC", "-shared", f"-ffp-contract={contract}"]
-    command += ["-O2", "-march=native"] if contract == "fast" else ["-O1"]      # g++ fuses from -O2 on, where the CPU can
-    text = " ".join(command) + _cpu() * (contract == "fast") + (_HERE / "shim.h").read_text() + source
-    built = _folder() / (hashlib.sha256(text.encode()).hexdigest()[:32] + ".so")
+    """The compiled source of an ElementwiseKernel."""
+    options = ["-std=c++17", "-shared", f"-ffp-contract={contract}"]
+    options += ["-O2", "-march=native"] if contract == "fast" else ["-O1"]      # g++ fuses from -O2 on, where the CPU can
+    return ctypes.CDLL(str(compiled(source, tuple(options), machine=_cpu() if contract == "fast" else "")))
+
+
+@cache
+def compiled(source: str, options: tuple[str, ...], *others: str, machine: str = "") -> Path:
+    """A file with the compiled source, from a folder that outlives the tests or from g++. Others: files to link with it."""
+    command = ["g++", "-w", "-fPIC", *options]
+    headers = "".join(h.read_text() for h in sorted(_HERE.glob("*.h")))
+    digest = hashlib.sha256((" ".join([*command, *others]) + machine + headers + source).encode()).hexdigest()
+    built = _folder() / (digest[:32] + (".o" if "-c" in options else ".so"))
     if not built.exists():
         with tempfile.TemporaryDirectory(dir=built.parent) as scratch:
-            cpp, so = Path(scratch, "kernel.cpp"), Path(scratch, "kernel.so")
+            cpp, output = Path(scratch, "kernel.cpp"), Path(scratch, "kernel")
             cpp.write_text(source)
-            result = subprocess.run([*command, "-I", str(_HERE), "-I", str(cupy_private.HEADERS), str(cpp), "-o", str(so)],
-                                    capture_output=True, text=True)
+            includes = ["-I", str(_HERE), "-I", str(cupy_private.HEADERS)]
+            result = subprocess.run([*command, str(cpp), *others, *includes, "-o", str(output)], capture_output=True, text=True)
             if result.returncode:
                 raise RuntimeError(f"g++ refuses this kernel:\n{result.stderr}\n{source}")
-            os.replace(so, built)                                   # whole or not at all, if two tests build it at once
-    return ctypes.CDLL(str(built))
+            os.replace(output, built)                               # whole or not at all, if two tests build it at once
+    return built
 
 
 def _folder() -> Path:

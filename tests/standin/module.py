@@ -11,6 +11,7 @@ import numpy as np
 
 from .array import host_index, launch, ndarray
 from .counts import note
+from .raw import RawKernel
 
 _CREATE = {"zeros", "ones", "full", "empty", "arange", "linspace", "eye", "identity", "tri"}
 _HAVE_AT = {"add", "subtract", "maximum", "minimum", "bitwise_and", "bitwise_or", "bitwise_xor"}
@@ -52,6 +53,7 @@ def _holds_array(args: Any) -> bool:
 class Module(ModuleType):
     ndarray = ndarray
     ElementwiseKernel = cupy.ElementwiseKernel      # the real one; its calls come back through the arrays
+    RawKernel = RawKernel
 
     @staticmethod
     def array(data: Any, dtype: Any = None, copy: bool = True, **kwargs: Any) -> ndarray:
