@@ -268,10 +268,12 @@ def _of_weights(back: Execution, half: Half) -> dict[str, Any]:
     plan, step = back.plan, back.plan.step
     out: dict[str, Any] = {}
     fed = {e.pre for e in half.flow.edges}
-    for product in step.products:
-        if product.target in fed:
-            g = back.work[:, plan.columns[product.target]].T @ back.stack(step.graph.outputs[product.left])
-            out[product.weight] = out[product.weight] + g if product.weight in out else g
+    for left, group in plan.deferred():
+        product = back.work[:, group.columns].T @ back.stack(left)
+        for edge in group.edges:
+            own = plan.columns[edge.pre]
+            g = product[own.start - group.columns.start:own.stop - group.columns.start]
+            out[edge.weight] = out[edge.weight] + g if edge.weight in out else g
     for pre, names in step.biases.items():
         for name in names if pre in fed else ():
             g = back.work[:, plan.columns[pre]].sum(0)

@@ -94,11 +94,12 @@ class Execution:
         found |= {name: self.arrays[names[f"g_{name}"]] for name in plan.carry}
         fed = {e.pre for e in half.flow.edges}
         work = self.arrays[self.homes.work]
-        for product in plan.step.products:
-            if product.target in fed:
-                left = self.value("backward", plan.step.graph.outputs[product.left])
-                g = work[:, plan.columns[product.target]].T @ left
-                found[product.weight] = found[product.weight] + g if product.weight in found else g
+        for left, group in plan.deferred():
+            product = work[:, group.columns].T @ self.value("backward", left)
+            for edge in group.edges:
+                own = plan.columns[edge.pre]
+                g = product[own.start - group.columns.start:own.stop - group.columns.start]
+                found[edge.weight] = found[edge.weight] + g if edge.weight in found else g
         for pre, biases in plan.step.biases.items():
             for name in biases if pre in fed else ():
                 g = work[:, plan.columns[pre]].sum(0)

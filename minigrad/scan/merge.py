@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import permutations
 
+from ..symbol import Symbol
 from .cut import CutStep
 from .flow import Edge
 
@@ -39,6 +40,18 @@ def planes(step: CutStep) -> Planes:
         found[pre] = slice(start, start + step.pres[pre])
         start += step.pres[pre]
     return found
+
+
+def merge_by_source(edges: list[Edge], columns: Planes) -> list[tuple[Symbol, Group]]:
+    """Edges of any sources, by source; where a pre-activation takes two products of one source, in several groups."""
+    by_source: dict[int, list[list[Edge]]] = {}
+    for edge in edges:
+        rounds = by_source.setdefault(id(edge.source), [])
+        free = next((r for r in rounds if all(e.pre != edge.pre for e in r)), None)
+        if free is None:
+            rounds.append(free := [])
+        free.append(edge)
+    return [(r[0].source, group) for rounds in by_source.values() for r in rounds for group in merge(r, columns)]
 
 
 def merge(edges: list[Edge], columns: Planes) -> list[Group]:

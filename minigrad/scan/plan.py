@@ -15,7 +15,7 @@ from .cut import CutStep, cut
 from .divide import AFTER, BEFORE, LOOP, Sides
 from .flow import Edge, Flow
 from .level import Levels
-from .merge import Group, Planes, merge, planes
+from .merge import Group, Planes, merge, merge_by_source, planes
 from .regions import Regions, regions
 from .save import saved
 
@@ -62,6 +62,15 @@ class Plan:
     forward: Half
     backward: Half | None
     saved: list[Symbol]
+
+    def deferred(self) -> list[tuple[Symbol, Group]]:
+        """The products that give the gradients of weights, from all steps at once: left operands, and the pre-activations
+        whose gradients they are multiplied with."""
+        fed = {edge.pre for edge in self.backward.flow.edges} if self.backward else set()
+        graph = self.step.graph
+        edges = [Edge(graph.outputs[p.left], graph.inputs[p.target], p.weight, p.target)
+                 for p in self.step.products if p.target in fed]
+        return merge_by_source(edges, self.columns)
 
     @cached_property
     def kinds(self) -> dict[str, str]:

@@ -24,7 +24,7 @@ from .homes import (
     Home,
     Homes,
 )
-from .merge import Group, merge
+from .merge import Group
 from .plan import Half, Plan, Stage
 
 FIRST = {PACKED: "packed + ", BEFORE_STEP: "before + ", AFTER_STEP: "after + ", ROW: ""}
@@ -221,23 +221,17 @@ class _Writer:
         """Gradients of matrices and biases, from the gradients of all pre-activations: each thread its columns of these."""
         step, fed = self.plan.step, {e.pre for e in self.half.flow.edges}
         lines = []
-        by_left: dict[str, list[Edge]] = {}
-        for p in step.products:
-            if p.target in fed:
-                edge = Edge(step.graph.outputs[p.left], step.graph.inputs[p.target], p.weight, p.target)
-                by_left.setdefault(p.left, []).append(edge)
-        for left, edges in by_left.items():
-            home, width = self.homes.of("backward", step.graph.outputs[left]), step.graph.outputs[left].shape[-1]
-            for group in _each_pre_once(edges, self.plan.columns):
-                name, height = f"d_weights_{len(self.merged)}", group.columns.stop - group.columns.start
-                self.merged[name] = group.edges
-                self._field(name, ONCE, (height, width), "backward")
-                left, index = f"run->{home.field} + {home.offset}", "0"
-                if home.kind in (BEFORE_STEP, AFTER_STEP):
-                    index = f"run->{home.kind}_rows"
-                    left = f"run->{home.field} + ({index} ? 0 : run->{home.kind}[0]) * {home.stride}"
-                lines.append(f"outer_share(thread, threads, run->total, {height}, {width}, run->work + {group.columns.start}, "
-                             f"{self.plan.width},\n                {left}, {home.stride}, {index}, run->{name});")
+        for left, group in self.plan.deferred():
+            home, width = self.homes.of("backward", left), left.shape[-1]
+            name, height = f"d_weights_{len(self.merged)}", group.columns.stop - group.columns.start
+            self.merged[name] = group.edges
+            self._field(name, ONCE, (height, width), "backward")
+            source, index = f"run->{home.field} + {home.offset}", "0"
+            if home.kind in (BEFORE_STEP, AFTER_STEP):
+                index = f"run->{home.kind}_rows"
+                source = f"run->{home.field} + ({index} ? 0 : run->{home.kind}[0]) * {home.stride}"
+            lines.append(f"outer_share(thread, threads, run->total, {height}, {width}, run->work + {group.columns.start}, "
+                         f"{self.plan.width},\n                {source}, {home.stride}, {index}, run->{name});")
         if any(names for pre, names in step.biases.items() if pre in fed):
             self._field("d_bias", ONCE, (self.plan.width,), "backward")
             width = self.plan.width
@@ -277,14 +271,3 @@ def _steps(lines: list[str], reverse: str) -> list[str]:
             "    long packed = run->offsets[step], before = run->before[step], after = run->after[step];",
             "    (void)packed, (void)before, (void)after;",
             "    if (end <= first)", "        continue;", *(f"    {line}" for line in "\n".join(lines).split("\n")), "}"]
-
-
-def _each_pre_once(edges: list[Edge], columns: dict[str, slice]) -> list[Group]:
-    """As merged products; where a pre-activation takes two products of one operand, in several rounds."""
-    rounds: list[list[Edge]] = []
-    for edge in edges:
-        free = next((r for r in rounds if all(e.pre != edge.pre for e in r)), None)
-        if free is None:
-            rounds.append(free := [])
-        free.append(edge)
-    return [group for r in rounds for group in merge(r, columns)]
