@@ -12,6 +12,7 @@ from ..ops import TABLE
 from ..ops.shapes import show
 from ..symbol import Symbol
 from .dialects import CUDA, PYTHON
+from .nests import REDUCTIONS
 from .printer import body, names_of, unused
 from .row_function import count_of, row_function
 from .views import LEADING, Extent, Unsupported, features
@@ -96,6 +97,8 @@ class RowKernel(NamedTuple):
 
 def row_kernel(region: Region, dtype: str = "float32") -> RowKernel:
     """Of a region that adds up features of a row, which an ElementwiseKernel cannot."""
+    if shared := [n for n in region.nodes if n.op in REDUCTIONS and "B" in n.inputs[0].shape and "B" not in n.shape]:
+        raise Unsupported(f"{shared[0]!r}: a sum over rows, which several blocks would write")
     function = row_function(region, dtype, f"{region.name}_row", CUDA)
     arguments = ["long long rows", *(f"long long {size}" for size in function.sizes)]
     read = set(function.pointers[:len(region.inputs)])
