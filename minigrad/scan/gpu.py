@@ -185,6 +185,8 @@ class Execution:
             gone = [a for a in node.attributes["axis"] if a + len(node.inputs[0].shape) > 1]
             total = value.sum(0)
             return (total.sum(tuple(gone)) if gone else total).reshape(known(node.shape, self.sizes))
+        if self.rows.index is None:
+            return value.reshape(self.rows.steps, self.rows.rows, *value.shape[1:]).sum(0)
         total = self.xp.zeros((self.rows.rows, *value.shape[1:]), value.dtype)
         for t in range(self.rows.steps):
             total[:self.rows.counts[t]] += value[self.rows.packed(t)]
