@@ -215,7 +215,7 @@ def test_a_child_that_is_forked_while_threads_stand_at_a_barrier_has_an_empty_on
         for _ in range(8):
             child = os.fork()
             if not child:
-                signal.alarm(5)
+                signal.alarm(20)
                 numbers = np.array([20, 0, 0, 0])
                 tasks.run_task(run.rounds, numbers, 3)
                 os._exit(numbers.tolist() != [20, 60, 0, 0])

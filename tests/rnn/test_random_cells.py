@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
+import pytest
 from hypothesis import assume, given, note, settings
 from hypothesis import strategies as st
 
@@ -24,7 +25,13 @@ INPUT, HIDDEN = 3, 4
 NAMES = {name: getattr(mg, name) for name in ("tanh", "sigmoid", "softplus", "relu", "maximum", "where", "softmax", "mean",
                                               "sum", "concatenate")}
 NAMES |= {name: getattr(rnn, name) for name in ("Cell", "Input", "State", "Matrix", "Vector", "W", "w", "b")}
-examples = settings(max_examples=200, deadline=None, derandomize="CI" in os.environ, print_blob=True)
+
+
+def number_of(examples):
+    return settings(max_examples=examples, deadline=None, derandomize="CI" in os.environ, print_blob=True)
+
+
+examples = number_of(200)
 
 
 # -- drawing a cell ------------------------------------------------------------------------------------------------------------
@@ -126,6 +133,7 @@ def step_inputs(cell, rng, *rows):
 def weighed(outputs, rng):
     """A number that sees every element of every output. A cell such as h * h soon reaches numbers whose rounding drowns a
     difference: that example is passed over."""
+    outputs = list(outputs)
     assume(all(np.abs(y.numpy()).max() < 50 for y in outputs))
     return mg.sum(mg.stack([(y * rng.standard_normal(y.shape)).sum() for y in outputs]))
 
@@ -171,14 +179,15 @@ def test_gradients_of_a_step_are_central_differences(draft, seed, rows):
     check_gradients(f, {"x": x, **dict(zip(cell.structure.states, state)), **cell.weights})
 
 
-def drawn_layer(draft, seed, data):
-    """A layer of one or two directions, and what it runs on: an input, states by name, lengths."""
+def drawn_layer(draft, seed, data, most_layers=1):
+    """A layer of one or two directions that NumPy runs, and what it runs on: an input, states by name, lengths."""
     rng = np.random.default_rng(seed)
     steps, rows = data.draw(st.integers(1, 3)), data.draw(st.integers(1, 3))
     lengths = data.draw(st.none() | st.lists(st.integers(0, steps), min_size=rows, max_size=rows))
-    layer = rnn.Recurrent(draft.make(), INPUT, HIDDEN, bidirectional=data.draw(st.booleans()), dtype=np.float64)
-    cells = fill(layer, rng).layers[0]
-    states = {name: leaf(rng, len(cells), rows, size) for name, size in cells["forward"].structure.states.items()}
+    layer = rnn.Recurrent(draft.make(), INPUT, HIDDEN, bidirectional=data.draw(st.booleans()), dtype=np.float64,
+                          num_layers=data.draw(st.integers(1, most_layers)), compile="numpy")
+    cells = [cell for by_direction in fill(layer, rng).layers for cell in by_direction.values()]
+    states = {name: leaf(rng, len(cells), rows, size) for name, size in cells[0].structure.states.items()}
     return layer, leaf(rng, steps, rows, INPUT), states, lengths
 
 
@@ -212,6 +221,62 @@ def test_a_layer_is_its_cell_step_by_step(draft, seed, data):
             for part, expected in zip(last, state, strict=True):
                 np.testing.assert_allclose(part.numpy()[k, here], expected.numpy(), rtol=1e-11, atol=1e-11)
         np.testing.assert_allclose(ys.numpy()[:, row], np.concatenate(outputs, -1), rtol=1e-11, atol=1e-11)
+
+
+def results(layer, compile, x, states, lengths, seed):
+    """Outputs, last states, and the gradients of their weighed sum by everything."""
+    layer.compile = compile
+    ys, last = layer(x, tuple(states.values()), lengths=lengths)
+    values = {"ys": ys, **{f"last {name}": part for name, part in last._asdict().items()}}
+    leaves = {"x": x, **states, **dict(layer.named_parameters())}
+    weighed_sum = weighed(values.values(), np.random.default_rng(seed))
+    with mg.no_grad():
+        pairs = differentiate([weighed_sum], [mg.tensor(1.0, "float64")], list(leaves.values()))
+    return values | {f"gradient by {name}": mg.zeros(v.shape) if g is None else g for name, (v, g) in zip(leaves, pairs)}
+
+
+def check_against_eager(draft, seed, data, compile):
+    layer, *arguments = drawn_layer(draft, seed, data, most_layers=2)
+    expected, found = (results(layer, choice, *arguments, seed) for choice in (False, compile))
+    for name, value in expected.items():
+        largest = np.abs(value.numpy()).max(initial=1)
+        np.testing.assert_allclose(found[name].numpy(), value.numpy(), rtol=0, atol=1e-10 * largest, err_msg=name)
+
+
+@number_of(300)
+@given(drafts(), seeds, st.data())
+def test_the_plan_agrees_with_the_layer_operation_by_operation(draft, seed, data):
+    check_against_eager(draft, seed, data, "numpy")
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory):
+    """Of cells that nobody runs again."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("MINIGRAD_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
+def compares_twins(draft):
+    """Does a cell ask which is larger of two quantities with equal equations? Rounding decides that."""
+    texts = dict(draft.equations)
+    return any(a != b and texts.get(a, a) == texts.get(b, b)
+               for _, text in draft.equations for a, b in re.findall(r"where\((\w+) > (\w+)", text))
+
+
+@number_of(40)
+@given(drafts(), seeds, st.data())
+def test_generated_c_agrees_with_the_layer_operation_by_operation(cache, draft, seed, data):
+    assume(not compares_twins(draft))
+    check_against_eager(draft, seed, data, "native")
+
+
+@pytest.mark.slow
+@number_of(300)
+@given(drafts(), seeds, st.data())
+def test_generated_c_agrees_for_many_cells(cache, draft, seed, data):
+    assume(not compares_twins(draft))
+    check_against_eager(draft, seed, data, "native")
 
 
 @examples
