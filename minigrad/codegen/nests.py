@@ -12,7 +12,7 @@ from typing import NamedTuple
 from ..graph import Region
 from ..ops import Cost, layout, reductions
 from ..symbol import Symbol
-from .views import Extent, Place, Unsupported, View, broadcast_places, features, is_view, view
+from .views import Extent, Place, Unsupported, View, broadcast_places, features, is_view, slice_starts, view
 
 REDUCTIONS = (reductions.sum, reductions.max, reductions.min)
 ASSEMBLED = (layout.concatenate, layout.place)
@@ -127,7 +127,8 @@ def kept_places(node: Symbol) -> tuple[Place, ...]:
     gone, _ = reduced(node)
     inner = range(len(features(node.inputs[0])))
     if node.attributes["keepdims"]:
-        return tuple(Place(None) if k in gone else Place(k) for k in inner)
+        kept = tuple(Place(None) if k in gone else Place(k) for k in inner)
+        return (*(Place(None),) * (len(features(node)) - len(kept)), *kept)         # steps and rows are kept as 1
     return tuple(Place(k) for k in inner if k not in gone)
 
 
@@ -136,12 +137,7 @@ def part_places(step: Step) -> tuple[Place, ...]:
     node, n = step.node, len(features(step.node))
     own = _own(space(step))
     if node.op is layout.place:
-        starts = [0] * n
-        index = node.attributes["index"]
-        for k, i in enumerate(index[1:]):
-            start = i.start or 0
-            size = features(node)[n - len(index) + 1 + k]
-            starts[n - len(index) + 1 + k] = start + size if start < 0 else start  # type: ignore[operator]
+        starts = slice_starts(node, node.attributes["index"], features(node))
         return tuple(Place(p.loop, start) for p, start in zip(own, starts))
     axis = node.attributes["axis"] + n
     assert step.part is not None
@@ -167,9 +163,7 @@ def _check(node: Symbol) -> None:
         fits = n and -node.attributes["axis"] <= n and all(isinstance(features(a)[node.attributes["axis"] + n], int)
                                                            for a in node.inputs)
     elif op is layout.place:
-        index = node.attributes["index"]
-        fits = index[:1] == (Ellipsis,) and all(isinstance(i, slice) and i.step in (None, 1) for i in index[1:]) \
-            and all(isinstance(d, int) for d in features(node)[len(features(node)) - len(index) + 1:])
+        fits = bool(slice_starts(node, node.attributes["index"], features(node)))
     elif op in REDUCTIONS:
         over_rows = reduced(node)[1]
         fits = not over_rows or op is reductions.sum

@@ -89,21 +89,29 @@ def _transposed(node: Symbol, places: tuple[Place, ...]) -> tuple[Place, ...]:
 
 
 def _indexed(node: Symbol, places: tuple[Place, ...]) -> tuple[Place, ...]:
-    index = node.attributes["index"]
+    own = features(node.inputs[0])
+    starts = slice_starts(node, node.attributes["index"], own)
+    return tuple(Place(p.loop, p.offset + start) for p, start in zip(places, starts))
+
+
+def slice_starts(node: Symbol, index: tuple, own: tuple[Extent, ...]) -> list[int]:
+    """Where an index of slices begins along each of the features of the value that it takes a part of."""
     if index[:1] != (Ellipsis,) or not all(isinstance(i, slice) and i.step in (None, 1) for i in index[1:]):
         raise Unsupported(f"{node!r}: of an index, generated code knows slices without steps of the last axes")
-    starts = [0] * (len(places) - len(index) + 1)
-    for i, d in zip(index[1:], features(node.inputs[0])[len(starts):]):
-        start = i.start or 0
-        if not isinstance(d, int):
+    last = index[1:][-len(own):] if own else ()
+    if any(i != slice(None) for i in index[1:len(index) - len(last)]):
+        raise Unsupported(f"{node!r}: a slice of steps or rows")
+    starts = [0] * (len(own) - len(last))
+    for i, d in zip(last, own[len(starts):]):
+        if not isinstance(d, int) and i != slice(None):
             raise Unsupported(f"{node!r}: a slice of an axis whose size is known only at run time")
-        starts.append(start + d if start < 0 else start)
-    return tuple(Place(p.loop, p.offset + start) for p, start in zip(places, starts))
+        starts.append(i.indices(d)[0] if isinstance(d, int) else 0)
+    return starts
 
 
 def _spread(node: Symbol, places: tuple[Place, ...]) -> tuple[Place, ...]:
     own = features(node.inputs[0]) if isinstance(node.inputs[0], Symbol) else ()
-    kept = places[len(places) - len(own):]
+    kept = (*(Place(None),) * (len(own) - len(places)), *places)[-len(own):] if own else ()
     return tuple(Place(None) if d == 1 else p for p, d in zip(kept, own))
 
 

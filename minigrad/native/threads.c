@@ -31,7 +31,7 @@ static void restore(State old) { (void)old; }
 static void rest(void) {}
 #endif
 
-enum { MOST = 256, LOOKS = 1000, SPIN_MICROSECONDS = 300 };
+enum { MOST = 256, LOOKS = 1000, SPIN_MICROSECONDS = 300, STACK = 4 << 20 };
 
 static pthread_mutex_t busy = PTHREAD_MUTEX_INITIALIZER, door = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t called = PTHREAD_COND_INITIALIZER;
@@ -110,12 +110,16 @@ static void hire(long wanted)
     static int known;
     if (!known++)
         pthread_atfork(NULL, NULL, forget);
+    pthread_attr_t large;                               /* enough for the panels of a product, also where little is usual */
+    pthread_attr_init(&large);
+    pthread_attr_setstacksize(&large, STACK);
     while (workers < wanted && workers < MOST - 1) {
         born[workers + 1] = atomic_load(&turn);
-        if (pthread_create(&handles[workers], NULL, work, (void *)(workers + 1)))
+        if (pthread_create(&handles[workers], &large, work, (void *)(workers + 1)))
             break;
         pthread_detach(handles[workers++]);
     }
+    pthread_attr_destroy(&large);
 }
 
 void run_task(Task task, void *data, long threads)
