@@ -148,4 +148,5 @@ def _companions(values: list[Symbol], suffix: str, names: dict[int, str]) -> lis
 def _helpers(region: Region, qualifiers: str) -> str:
     """The helpers that the region calls, one a line."""
     called = {node.op.name for node in region.nodes if node.op is not None}
+    called |= {name for name, reduction in (("maximum", "max"), ("minimum", "min")) if reduction in called}
     return "".join(f"{qualifiers}{text}\n" for name, text in _HELPERS.items() if name in called)

@@ -121,7 +121,7 @@ def _compile(tool: str, flags: list[str], sources: Sequence[str], links: Sequenc
             if done.returncode == 0:
                 os.replace(made, path)
                 return
-        made.unlink()
+        made.unlink(missing_ok=True)                    # a linker that fails may have removed it
         raise NoCompiler(f"{tool} cannot build this C source: {done.stderr.strip()[:2000]}")
 
 

@@ -131,6 +131,8 @@ class Execution:
             m, here = rows.counts[t], rows.packed(t)
             if not m:
                 continue
+            if not programs:
+                self._copy(self.homes.early.get((name, LOOP, 0), []), t, here, m)
             for k, program in enumerate(programs):
                 self._copy(self.homes.early.get((name, LOOP, k), []), t, here, m)
                 for p in program.products:

@@ -157,13 +157,14 @@ class Homes:
     # -- backward -------------------------------------------------------------------------------------------------------------
     def _seeds(self, half: Half) -> None:
         plan, inputs = self.plan, half.flow.graph.inputs
+        later = {id(x) for side, _, region in regions_of(half) if side == AFTER for x in region.inputs}
         self.backward[id(inputs["g_y"])] = self._own("g_y", PACKED, inputs["g_y"])
         self.names["g_y"] = self.backward[id(inputs["g_y"])].field
         for name, update in plan.carry.items():
             leaf = inputs[f"g_{update}"]
             own = self._own(f"g_{update}", ROW, leaf)
             self.names[f"g_{name}"], self.backward[id(leaf)] = own.field, own
-            stacked = any(leaf is n for n in half.stacked)
+            stacked = id(leaf) in later or any(leaf is n for n in half.stacked)
             if stacked or any(leaf is u for u in half.flow.updates):        # read after the loop, or when it is overwritten
                 self.backward[id(leaf)] = self._own(f"g_{update}_now", PACKED if stacked else ROW, leaf)
                 self._copy(self.early, ("backward", LOOP, 0), leaf, own, self.backward[id(leaf)])
@@ -172,7 +173,7 @@ class Homes:
         outside = {id(group.edges[0].target) for stage in (*half.before, *half.after) for group in stage.groups}
         for name, leaf in inputs.items():
             if name.startswith("g_left."):
-                kept = id(leaf) not in in_loop or id(leaf) in outside or any(leaf is n for n in half.stacked)
+                kept = id(leaf) not in in_loop or id(leaf) in outside | later or any(leaf is n for n in half.stacked)
                 state = None if kept else self._handed_on(half, leaf)
                 if state:
                     self.backward[id(leaf)] = Home(self.names[f"g_{state}"], ROW, self._stride(leaf))

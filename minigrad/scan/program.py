@@ -112,7 +112,7 @@ class _Writer:
         return [*out, *(_steps(end, "0") if end else [])]
 
     def _loop(self, half: Half) -> list[str]:
-        lines: list[str] = []
+        lines = [] if half.loop else self._copies(self.homes.early, LOOP, 0)
         for k, stage in enumerate(half.loop):
             lines += self._copies(self.homes.early, LOOP, k)
             for group in stage.groups:

@@ -27,7 +27,8 @@ class Reuse:
         self._nests: dict[int, Nests] = {}
         self.planes: dict[int, str] = {}
         inputs, saved = plan.step.graph.inputs, {id(s) for s in plan.saved}
-        kept = [pre for pre in plan.columns if id(inputs[pre]) in saved]
+        again = {id(x) for _, _, region in regions_of(plan.backward) for x in region.inputs} if plan.backward else set()
+        kept = [pre for pre in plan.columns if id(inputs[pre]) in saved | again]
         self.moved = [pre for pre in kept if not self._until_gradient(pre, inputs[pre])]
         self._take_planes()
 
