@@ -54,7 +54,8 @@ class Sides:
                 users.setdefault(id(a), []).append(node)
         fixed = {id(node) for node in (*flow.wanted, *(e.source for e in flow.edges))}
         for node in reversed(flow.order):
-            if self._is_cheap(node) and id(node) not in fixed and all(self.of(user) == LOOP for user in users.get(id(node), ())):
+            own = users.get(id(node), ())
+            if self._is_cheap(node) and id(node) not in fixed and all(self.of(user) == LOOP for user in own):
                 self._side[id(node)] = LOOP
 
     def _is_cheap(self, node: Symbol) -> bool:

@@ -379,7 +379,6 @@ def test_a_compiler_that_names_the_source_is_complained_of_once(tmp_path):
     assert found == expected() and len(told) == 1
 
 
-@pytest.mark.xfail(strict=True, reason="what was to be removed is not there any more")
 def test_a_linker_that_removes_its_output_is_a_broken_compiler(tmp_path):
     """As GNU's does when it fails."""
     tool = program(tmp_path / "unlinking", f'exec {CC} "$@" -lnothing_of_this_name')

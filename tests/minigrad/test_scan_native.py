@@ -524,17 +524,13 @@ class LinearState(Cell):
     y = c_next
 
 
-def wrong(cell, reason, strict=True):
-    return pytest.param(cell, marks=pytest.mark.xfail(strict=strict, reason=reason))
-
-
 REUSING = [rnn.GRU, rnn.variants.ProjectedLSTM, rnn.variants.MGU, GateAgain, SumAgain, TwoGates, SumsCross, RowAfterGate,
            GateMean, FirstOfSum, Turned, GateIsOutput, SumIsOutput, GateIsState, MeanOfState, StateAfterItsUpdate, SoftState,
            FirstOfState, StateAfterMean, SumIsResult, ScaledSum, Late, Handed, PerStep, Weightless,
-           wrong(Forgetful, "without a loop nothing copies the state's gradient, nor clears it", strict=False),
-           wrong(ForgetfulSquare, "KeyError in the division of what nobody uses"),
-           wrong(SumOfPeephole, "what stands after the loop reads the gradient of the last step alone"),
-           wrong(LinearState, "what stands after the loop reads the gradient of the last step alone")]
+           Forgetful,
+           ForgetfulSquare,
+           SumOfPeephole,
+           LinearState]
 
 
 @pytest.mark.parametrize("cell", REUSING, ids=lambda cell: cell.__name__)
