@@ -524,13 +524,18 @@ class LinearState(Cell):
     y = c_next
 
 
+class StateOfSumAsFactor(Cell):
+    """A state that is a sum of products and, beside that, nothing but a product's operand."""
+    x, h, c, s = Input(), State(), State(), State()
+    h_next = mg.tanh(W @ x)
+    c_next = W @ x
+    s_next = mg.tanh(W @ c_next)
+
+
 REUSING = [rnn.GRU, rnn.variants.ProjectedLSTM, rnn.variants.MGU, GateAgain, SumAgain, TwoGates, SumsCross, RowAfterGate,
            GateMean, FirstOfSum, Turned, GateIsOutput, SumIsOutput, GateIsState, MeanOfState, StateAfterItsUpdate, SoftState,
-           FirstOfState, StateAfterMean, SumIsResult, ScaledSum, Late, Handed, PerStep, Weightless,
-           Forgetful,
-           ForgetfulSquare,
-           SumOfPeephole,
-           LinearState]
+           FirstOfState, StateAfterMean, SumIsResult, ScaledSum, Late, Handed, PerStep, Weightless, Forgetful, ForgetfulSquare,
+           SumOfPeephole, LinearState, StateOfSumAsFactor]
 
 
 @pytest.mark.parametrize("cell", REUSING, ids=lambda cell: cell.__name__)
