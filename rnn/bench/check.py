@@ -18,8 +18,8 @@ class WrongResult(Exception):
 
 
 def reference(numbers: Numbers) -> dict[str, np.ndarray]:
-    """The output and all gradients in float64, operation by operation: no plan, no generated code."""
-    contender = ours.layer(numbers, compile=False, dtype=np.float64)
+    """The output and all gradients in float64 on the CPU, operation by operation: no plan, no generated code."""
+    contender = ours.layer(numbers, compile=False, dtype=np.float64, device="cpu")
     contender.renew()
     contender.step()
     return contender.results()

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from . import memory
+
 OUTPUT, INPUT = "output", "gradient of the input"
 
 
@@ -20,8 +22,12 @@ class Contender:
     step:     what is timed.
     results:  after a step: OUTPUT, INPUT and each parameter's gradient under the parameter's name in our cell; empty where
               there is nothing to check.
+    wait:     until the device has done all that was asked of it; before the clock starts and before it stops.
+    memory:   of the device.
     """
 
     renew: Callable[[], None]
     step: Callable[[], object]
     results: Callable[[], dict[str, np.ndarray]]
+    wait: Callable[[], object] = lambda: None
+    memory: memory.Memory = memory.HOST

@@ -8,13 +8,17 @@ from typing import Any
 
 import numpy as np
 
-from .contender import INPUT, OUTPUT, Contender
+from .contender import INPUT, OUTPUT, Contender, LeftOut
+from .memory import HOST, Memory
 from .packed import looped, pack, unpack
 from .task import Numbers
 
 
 def scan(numbers: Numbers) -> Contender:
     jax: Any = importlib.import_module("jax")
+    on_gpu = numbers.task.device == "cuda"
+    if on_gpu:
+        _needs_gpu(jax)
     run, source = looped(numbers, _functions(jax), lambda source: source.jax())
     task, x = numbers.task, numbers.structure.input
     trained = {x, *numbers.parameters, *source.packed}
@@ -41,14 +45,32 @@ def scan(numbers: Numbers) -> Contender:
             values[name] = jax.numpy.asarray(np.array(value))
 
     def step() -> None:
-        held["output"], held["gradients"] = jax.block_until_ready(compiled(values, dy))
+        held["output"], held["gradients"] = compiled(values, dy)
 
     def results() -> dict[str, np.ndarray]:
         gradients = {name: np.asarray(g) for name, g in held["gradients"].items()}
         found = {} if task.inference else {INPUT: gradients.pop(x), **unpack(gradients, numbers.parameters, source.packed)}
         return {OUTPUT: np.asarray(held["output"]), **found}
 
-    return Contender(renew, step, results)
+    def wait() -> None:
+        jax.block_until_ready((values, held))
+
+    return Contender(renew, step, results, wait, _memory(jax) if on_gpu else HOST)
+
+
+def _needs_gpu(jax: Any) -> None:
+    try:
+        jax.devices("gpu")
+    except RuntimeError:
+        raise LeftOut("it sees no GPU") from None
+    jax.config.update("jax_default_matmul_precision", "highest")       # float32 throughout, as everyone here
+
+
+def _memory(jax: Any) -> Memory:
+    def of(what: str) -> int | None:
+        return (jax.devices()[0].memory_stats() or {}).get(what)
+
+    return Memory(lambda: of("bytes_in_use"), lambda: of("peak_bytes_in_use"))
 
 
 def _functions(jax: Any) -> SimpleNamespace:

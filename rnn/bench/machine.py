@@ -7,17 +7,21 @@ import platform
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from . import cuda
+
 
 def cores() -> int:
     """How many this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def describe(threads: int) -> str:
-    """One line: the processor, the cores used, the versions of what computes."""
+def describe(threads: int, device: str = "cpu") -> str:
+    """One line: the GPU, if it computes, the processor, the cores used, the versions of what computes."""
     versions = [f"{title} {found}" for title, name in (("NumPy", "numpy"), ("torch", "torch"), ("jax", "jax"))
                 if (found := _version(name))]
-    return f"{_processor()}, {threads} of {os.cpu_count()} cores, Python {platform.python_version()}, {', '.join(versions)}"
+    gpu = [cuda.name()] if device == "cuda" else []
+    own = [_processor(), f"{threads} of {os.cpu_count()} cores", f"Python {platform.python_version()}"]
+    return ", ".join([*gpu, *own, *versions])
 
 
 def _processor() -> str:

@@ -1,16 +1,26 @@
-"""How much memory this process holds, and the most it has held: bytes, or None where the system does not say."""
+"""How much memory this process holds, and the most it has held: bytes, or None where nobody says."""
 
 from __future__ import annotations
 
 import contextlib
 import re
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 try:
     import resource
 except ImportError:                         # Windows
     resource = None  # type: ignore[assignment]
+
+
+class Memory(NamedTuple):
+    """held: now.    peak: the most since `forget`, or since the process began where that cannot be forgotten."""
+
+    held: Callable[[], int | None]
+    peak: Callable[[], int | None]
+    forget: Callable[[], object] = lambda: None
 
 
 def held() -> int | None:
@@ -20,7 +30,6 @@ def held() -> int | None:
 
 
 def peak() -> int | None:
-    """The most since `forget_peak`, or since the process began where that cannot be forgotten."""
     most = _status("VmHWM")
     if most is not None or resource is None:
         return most
@@ -39,3 +48,6 @@ def _status(field: str) -> int | None:
     except OSError:
         return None
     return int(found[1]) * 1024 if found else None
+
+
+HOST = Memory(held, peak, forget_peak)

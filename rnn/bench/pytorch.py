@@ -11,6 +11,7 @@ import numpy as np
 
 from .. import catalogue, cells, variants
 from .contender import INPUT, OUTPUT, Contender, LeftOut
+from .memory import Memory
 from .packed import looped, pack, unpack
 from .task import Numbers
 
@@ -34,13 +35,14 @@ def layer(numbers: Numbers) -> Contender:
         made.bias_hh_l0.zero_()
         if name == "GRU":
             made.bias_hh_l0[-numbers.task.shape[3]:] = torch.tensor(numbers.parameters["b_q"])
-    x = torch.tensor(numbers.x, requires_grad=True)
+    made.to(numbers.task.device).train(not numbers.task.inference)
+    x = torch.tensor(numbers.x, device=numbers.task.device, requires_grad=True)
 
     def gradients() -> dict[str, np.ndarray]:
-        found = unpack({p: getattr(made, p).grad.numpy() for p in blocks}, numbers.parameters, blocks)
+        found = unpack({p: getattr(made, p).grad.cpu().numpy() for p in blocks}, numbers.parameters, blocks)
         if name == "GRU":
-            found["b_q"] = made.bias_hh_l0.grad.numpy()[-numbers.task.shape[3]:]
-        return {INPUT: x.grad.numpy(), **found}
+            found["b_q"] = made.bias_hh_l0.grad.cpu().numpy()[-numbers.task.shape[3]:]
+        return {INPUT: x.grad.cpu().numpy(), **found}
 
     return _contender(torch, numbers, [x, *made.parameters()], lambda: made(x)[0], gradients)
 
@@ -52,12 +54,13 @@ def loop(numbers: Numbers) -> Contender:
     run, source = looped(numbers, functions, lambda source: source.torch())
     arrays = pack(numbers.leaves, source.packed)
     trained = {numbers.structure.input, *numbers.parameters, *source.packed}
-    values = {name: torch.tensor(array, requires_grad=name in trained) for name, array in arrays.items()}
-    states = [torch.tensor(state) for state in numbers.states]
+    device = numbers.task.device
+    values = {name: torch.tensor(array, device=device, requires_grad=name in trained) for name, array in arrays.items()}
+    states = [torch.tensor(state, device=device) for state in numbers.states]
     tensors = {name: t for name, t in values.items() if name in trained}
 
     def gradients() -> dict[str, np.ndarray]:
-        found = {name: np.zeros(t.shape, np.float32) if t.grad is None else t.grad.numpy() for name, t in tensors.items()}
+        found = {name: np.zeros(t.shape, np.float32) if t.grad is None else t.grad.cpu().numpy() for name, t in tensors.items()}
         return {INPUT: found.pop(numbers.structure.input), **unpack(found, numbers.parameters, source.packed)}
 
     return _contender(torch, numbers, list(tensors.values()), lambda: run(values, states), gradients)
@@ -66,12 +69,16 @@ def loop(numbers: Numbers) -> Contender:
 def _torch(numbers: Numbers) -> Any:
     torch: Any = importlib.import_module("torch")
     torch.set_num_threads(numbers.task.threads)
+    if numbers.task.device == "cuda":
+        if not torch.cuda.is_available():
+            raise LeftOut("it sees no GPU")
+        torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False      # float32, as everyone here
     return torch
 
 
 def _contender(torch: Any, numbers: Numbers, tensors: list[Any], forward: Callable[[], Any],
                gradients: Callable[[], dict[str, np.ndarray]]) -> Contender:
-    dy = torch.tensor(numbers.dy)
+    dy = torch.tensor(numbers.dy, device=numbers.task.device)
     held: dict[str, Any] = {}
 
     def renew() -> None:
@@ -89,9 +96,11 @@ def _contender(torch: Any, numbers: Numbers, tensors: list[Any], forward: Callab
         held["output"] = y.detach()
 
     def results() -> dict[str, np.ndarray]:
-        return {OUTPUT: held["output"].numpy(), **({} if numbers.task.inference else gradients())}
+        return {OUTPUT: held["output"].cpu().numpy(), **({} if numbers.task.inference else gradients())}
 
-    return Contender(renew, step, results)
+    gpu = torch.cuda
+    watched = (gpu.synchronize, Memory(gpu.memory_allocated, gpu.max_memory_allocated, gpu.reset_peak_memory_stats))
+    return Contender(renew, step, results, *(watched if numbers.task.device == "cuda" else ()))
 
 
 def _functions(torch: Any) -> SimpleNamespace:

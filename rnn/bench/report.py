@@ -12,20 +12,28 @@ from .task import Task
 LEGEND = """\
 ms: the median of the turns' medians, and the quartiles of the turns. tokens: steps times rows. / minigrad: a contender's time
 over ours in the same round, above 1 where minigrad is faster. peak MB: the most memory of steps above what was held before the
-first. 'products alone' computes nothing but the step's matrix products, by NumPy: the floor that the BLAS library sets."""
+first. 'products alone' computes nothing but the step's matrix products, by {library}: the floor that the BLAS library sets."""
+ON_GPU = "us/step: ms over the number of steps. Everything is float32, TF32 off; the clock stops when the GPU has finished."
+
+
+def legend(device: str) -> str:
+    """What the columns say."""
+    on_gpu = device == "cuda"
+    return "\n".join([LEGEND.format(library="CuPy" if on_gpu else "NumPy"), *([ON_GPU] if on_gpu else [])])
 
 
 def table(task: Task, results: Mapping[str, Result], left_out: Mapping[str, str]) -> str:
     """A cell and shape: a line for each contender, ours first."""
-    rows = [("", "ms", "quartiles", "tokens/s", "/ minigrad", "quartiles", "peak MB")]
+    on_gpu = task.device == "cuda"
+    rows = [("", "ms", "quartiles", *["us/step"] * on_gpu, "tokens/s", "/ minigrad", "quartiles", "peak MB")]
     ours = results[OURS].seconds
     for name, result in results.items():
         low, middle, high = spread([1e3 * s for s in result.seconds])
         ratios = spread([s / o for s, o in zip(result.seconds, ours)])
         beside = ("", "") if name == OURS else (f"{ratios[1]:.2f}", f"{ratios[0]:.2f} - {ratios[2]:.2f}")
         peak = "?" if result.bytes is None else f"{result.bytes / 2**20:.1f}"
-        rows.append((label(name), number(middle), f"{number(low)} - {number(high)}", f"{1e3 * task.tokens / middle:,.0f}",
-                     *beside, peak))
+        rows.append((label(name), number(middle), f"{number(low)} - {number(high)}",
+                     *[number(1e3 * middle / task.shape[0])] * on_gpu, f"{1e3 * task.tokens / middle:,.0f}", *beside, peak))
     missing = [f"without {label(name)}: {why}" for name, why in left_out.items()]
     kind = "inference" if task.inference else "a training step"
     return "\n".join([f"{task}: {kind}", *aligned(rows), *missing])

@@ -20,6 +20,11 @@ def label(name: str) -> str:
     return PEERS[name][0] if name in PEERS else name
 
 
+def ways(device: str) -> list[str]:
+    """What --executors takes there."""
+    return [way for way, choice in WAYS.items() if device == "cpu" or choice is False]
+
+
 def missing(name: str) -> str:
     """The package that a peer needs and that is not installed, or ""."""
     package = PEERS[name][1]

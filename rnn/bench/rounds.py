@@ -42,7 +42,7 @@ class Worker:
         with _cores(task.threads):
             self.process = subprocess.Popen([sys.executable, "-m", "rnn.bench.worker", name, task.to_json(), reference],
                                             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.errors, text=True,
-                                            env=_environment(task.threads, cache))
+                                            env=_environment(task, cache))
 
     def hear(self) -> dict[str, Any]:
         """Its next message."""
@@ -112,12 +112,15 @@ def spread(values: Sequence[float]) -> tuple[float, float, float]:
     return low, middle, high
 
 
-def _environment(threads: int, cache: str | None) -> dict[str, str]:
-    """Threads for the libraries that read their number from here, when they are loaded."""
+def _environment(task: Task, cache: str | None) -> dict[str, str]:
+    """For the libraries that read from here, when they are loaded, how many threads they have, where and how they compute."""
     names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
     path = os.pathsep.join([str(Path(__file__).parents[2]), *filter(None, [os.environ.get("PYTHONPATH")])])     # finds us
-    extra = {"JAX_PLATFORMS": "cpu", "PYTHONPATH": path, **({"MINIGRAD_CACHE": cache} if cache else {})}
-    return {**os.environ, **dict.fromkeys(names, str(threads)), **extra}
+    on_gpu = task.device == "cuda"
+    extra = {"PYTHONPATH": path, **(dict.fromkeys(("MINIGRAD_CACHE", "CUPY_CACHE_DIR"), cache) if cache else {})}
+    extra |= {"XLA_PYTHON_CLIENT_PREALLOCATE": "false", "NVIDIA_TF32_OVERRIDE": "0"} if on_gpu else {"JAX_PLATFORMS": "cpu"}
+    own = {name: value for name, value in os.environ.items() if name != "JAX_PLATFORMS"}
+    return {**own, **dict.fromkeys(names, str(task.threads)), **extra}
 
 
 @contextlib.contextmanager

@@ -17,7 +17,7 @@ SLOTS = 16                      # of a memory, for cells that look at one
 @dataclass(frozen=True)
 class Task:
     """shape: steps, rows, input size, hidden size.      settings: further sizes and settings of the cell.
-    ragged: rows have lengths, uniform in 1 ... steps.   threads: how many cores may be used.
+    ragged: rows have lengths, uniform in 1 ... steps.   threads: how many cores may be used.   device: "cpu" or "cuda".
     """
 
     cell: str
@@ -26,6 +26,7 @@ class Task:
     inference: bool = False
     ragged: bool = False
     threads: int = 1
+    device: str = "cpu"
 
     def __str__(self) -> str:
         steps, rows, inputs, hidden = self.shape

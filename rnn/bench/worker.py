@@ -18,7 +18,6 @@ from typing import Any
 
 import numpy as np
 
-from . import memory
 from .check import WrongResult, check, reference
 from .contender import Contender, LeftOut
 from .roster import make
@@ -46,10 +45,10 @@ def serve(name: str, task: Task, reference_path: str) -> None:
     """Check, then take turns until standard input ends."""
     contender, held = prepare(name, task, reference_path)
     _say(ready=True)
-    memory.forget_peak()
+    contender.memory.forget()
     for line in sys.stdin:
         seconds = turn(contender, float(line))
-        peak = memory.peak()
+        peak = contender.memory.peak()
         _say(seconds=seconds, bytes=None if peak is None or held is None else max(0, peak - held))
 
 
@@ -58,7 +57,7 @@ def prepare(name: str, task: Task, reference_path: str) -> tuple[Contender, int 
     tiny = make(name, Numbers(replace(task, shape=(2, 1, *task.shape[2:]), ragged=False)))
     timed_step(tiny)                        # loads code of the frameworks that would be counted as memory of the first step
     contender = make(name, Numbers(task))
-    held = memory.held()
+    held = contender.memory.held()
     timed_step(contender)
     results = contender.results()
     if results:
@@ -79,8 +78,10 @@ def turn(contender: Contender, seconds: float) -> float:
 
 def timed_step(contender: Contender) -> float:
     contender.renew()
+    contender.wait()
     start = time.perf_counter()
     contender.step()
+    contender.wait()
     return time.perf_counter() - start
 
 

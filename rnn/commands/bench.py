@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ..bench import machine, report, roster
+from ..bench import cuda, machine, report, roster
 from ..bench.check import WrongResult
 from ..bench.rounds import BenchError, Result, build_time, compare
 from ..bench.task import Numbers, Task
@@ -32,6 +32,7 @@ def add(parser: argparse.ArgumentParser) -> None:
                         "(default: all)")
     parser.add_argument("--executors", default="", metavar="E,F", help="beside our layer as it is, the same run otherwise: "
                         f"{', '.join(roster.WAYS)}")
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="where everyone computes (default: cpu)")
     parser.add_argument("--inference", action="store_true", help="forward alone, without gradients")
     parser.add_argument("--threads", type=int, default=machine.cores(), metavar="N", help="cores (default: all, %(default)s)")
     parser.add_argument("--rounds", type=int, metavar="N", help=f"turns that each contender has (default: {FULL['rounds']})")
@@ -45,10 +46,10 @@ def run(args: argparse.Namespace) -> None:
     for name, value in (QUICK if args.quick else FULL).items():
         if getattr(args, name) is None:
             setattr(args, name, value)
-    tasks, names = _tasks(args), _names(args)
+    names, tasks = _names(args), _tasks(args)
     if args.plot and not importlib.util.find_spec("matplotlib"):
         raise CommandError("--plot needs matplotlib: pip install 'minigrad-rnn[train]'")
-    print(machine.describe(args.threads), report.LEGEND, sep="\n", flush=True)
+    print(machine.describe(args.threads, args.device), report.legend(args.device), sep="\n", flush=True)
     for name, package in [(n, roster.missing(n)) for n in names if n in roster.PEERS]:
         if package:
             print(f"without {roster.label(name)}: {package} is not installed")
@@ -99,9 +100,14 @@ def _tasks(args: argparse.Namespace) -> list[Task]:
             raise CommandError(f"--{name} is at least {least}, not {getattr(args, name)}")
     if args.threads > machine.cores():
         raise CommandError(f"--threads is at most {machine.cores()}, the cores that can be used here, not {args.threads}")
+    if args.device == "cuda":
+        try:
+            cuda.name()
+        except RuntimeError as error:
+            raise CommandError(str(error)) from error
     settings = number_settings(args.set)
     shapes = [_shape(text) for part in args.shapes for text in part.split()]
-    tasks = [Task(cell, shape, settings, args.inference, threads=args.threads)
+    tasks = [Task(cell, shape, settings, args.inference, threads=args.threads, device=args.device)
              for cell in args.cells.split(",") for shape in shapes]
     for task in tasks:
         try:
@@ -122,7 +128,7 @@ def _shape(text: str) -> Any:
 def _names(args: argparse.Namespace) -> list[str]:
     """The contenders, ours first."""
     chosen = {}
-    for option, known in (("executors", roster.WAYS), ("peers", roster.PEERS)):
+    for option, known in (("executors", roster.ways(args.device)), ("peers", roster.PEERS)):
         chosen[option] = list(dict.fromkeys(name for name in getattr(args, option).split(",") if name))
         unknown = [name for name in chosen[option] if name not in known]
         if unknown:

@@ -1,13 +1,17 @@
 """The bench: the loops that it writes for others, its check, its processes and its tables. No test asserts a time."""
 
 import dataclasses
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+import minigrad as mg
+import standin
+from minigrad import backends
 from rnn.__main__ import main
-from rnn.bench import check, machine, ours, report, roster, rounds, worker
-from rnn.bench.contender import INPUT, OUTPUT, LeftOut
+from rnn.bench import check, cuda, machine, ours, report, roster, rounds, worker
+from rnn.bench.contender import INPUT, OUTPUT, Contender, LeftOut
 from rnn.bench.loops import written
 from rnn.bench.packed import pack, unpack
 from rnn.bench.rounds import Result
@@ -174,6 +178,61 @@ def test_a_process_that_computes_something_else_stops_the_run(tmp_path):
         rounds.compare({"minigrad": ("minigrad", wrong)}, 1, 0.0)
 
 
+# -- the GPU ------------------------------------------------------------------------------------------------------------------
+@pytest.fixture
+def gpu(device, monkeypatch):
+    """A GPU, or the stand-in with what the bench asks of it besides."""
+    xp = backends.get("cuda").xp
+    if xp is standin.cupy_module():
+        pool = SimpleNamespace(used_bytes=lambda: 1, total_bytes=lambda: 5, free_all_blocks=lambda: None)
+        monkeypatch.setattr(xp, "get_default_memory_pool", lambda: pool, raising=False)
+        monkeypatch.setattr(xp.cuda.runtime, "deviceSynchronize", lambda: None, raising=False)
+        monkeypatch.setattr(xp.cuda.runtime, "getDeviceProperties", lambda k: {"name": b"a GPU"}, raising=False)
+        monkeypatch.setattr(xp, "__version__", "1", raising=False)
+
+
+@pytest.mark.parametrize("device", ["cuda"], indirect=True)
+@pytest.mark.parametrize("inference", [False, True])
+def test_ours_and_the_products_run_on_a_gpu(inference, gpu):
+    numbers = Numbers(task("PeepholeLSTM", device="cuda", inference=inference))
+    with mg.device("cpu"):
+        expected = check.reference(numbers)
+        for name in ("minigrad", "minigrad eager", "bare"):
+            contender = roster.make(name, numbers)
+            worker.timed_step(contender)
+            if got := contender.results():
+                check.check(name, got, expected)
+            assert (contender.wait, contender.memory.peak() > 0) == (cuda.wait, True)
+    assert ", CuPy " in machine.describe(1, "cuda")
+
+
+def test_the_clock_starts_and_stops_when_the_device_is_done(monkeypatch):
+    said = []
+    monkeypatch.setattr(worker.time, "perf_counter", lambda: said.append("clock") or len(said))
+    worker.timed_step(Contender(*(lambda what=what: said.append(what) for what in ("renew", "step", "results", "wait"))))
+    assert said == ["renew", "wait", "clock", "step", "wait", "clock"]
+
+
+@pytest.mark.parametrize("package", ["torch", "jax"])
+def test_a_peer_that_sees_no_gpu_is_left_out(package, monkeypatch):
+    framework = pytest.importorskip(package)
+    if package == "torch":
+        monkeypatch.setattr(framework.cuda, "is_available", lambda: False)
+    else:
+        monkeypatch.setattr(framework, "devices", lambda kind: framework.local_devices(backend="nothing"))
+    for peer in peers(package):
+        with pytest.raises(LeftOut, match="it sees no GPU"):
+            roster.make(peer, Numbers(task(device="cuda")))
+
+
+def test_processes_for_the_gpu_compute_in_float32_and_leave_its_memory_to_each_other(monkeypatch):
+    monkeypatch.setenv("JAX_PLATFORMS", "cpu")
+    found = rounds._environment(task(device="cuda", threads=2), "there")
+    assert {"XLA_PYTHON_CLIENT_PREALLOCATE": "false", "NVIDIA_TF32_OVERRIDE": "0", "CUPY_CACHE_DIR": "there",
+            "OMP_NUM_THREADS": "2"}.items() <= found.items() and "JAX_PLATFORMS" not in found
+    assert rounds._environment(task(), None)["JAX_PLATFORMS"] == "cpu"
+
+
 # -- rounds and tables --------------------------------------------------------------------------------------------------------
 class Scripted:
     """A worker that answers by heart."""
@@ -204,6 +263,13 @@ def test_a_table():
         "  minigrad  2.00  2.00 - 3.00     6,000                               3.0",
         "  torch.nn  2.00  1.50 - 3.00     6,000        0.50  0.50 - 1.25        ?",
         "without jax, lax.scan: it is away"]
+
+
+def test_a_table_of_the_gpu_has_the_time_of_a_step():
+    lines = report.table(task(device="cuda"), {"minigrad": Result([0.002], None)}, {}).splitlines()
+    assert lines[1].split()[:3] == ["ms", "quartiles", "us/step"] and lines[2].split() == [
+        "minigrad", "2.00", "2.00", "-", "2.00", "500", "6,000", "?"]
+    assert "by CuPy" in report.legend("cuda") and "by NumPy" in report.legend("cpu")
 
 
 def test_the_short_sections():
@@ -259,6 +325,7 @@ def test_the_command(tmp_path, monkeypatch, capsys):
                                "not '64,16,64'"),
     (["--shapes", "1,2,3,4 1,2,3,0"], "not '1,2,3,0'"),
     (["--peers", "torch,keras"], "--peers takes torch, eager, jax, bare, separated by commas, not keras"),
+    (["--device", "cuda", "--executors", "numpy"], "--executors takes eager, separated by commas, not numpy"),
     (["--executors", "cobol"], "--executors takes eager, numpy, native, separated by commas, not cobol"),
     (["--threads", "0"], "--threads is at least 1, not 0"),
     (["--threads", "100000"], "--threads is at most"),
@@ -269,6 +336,14 @@ def test_the_command(tmp_path, monkeypatch, capsys):
 def test_a_users_mistake_is_one_line_and_code_2(arguments, said, capsys):
     code, out, error = run(capsys, *arguments)
     assert code == 2 and not out and error.startswith("python -m rnn bench: ") and said in error and error.count("\n") == 1
+
+
+def test_a_gpu_that_is_not_there_is_told(monkeypatch, capsys):
+    def name():
+        raise RuntimeError("device 'cuda' needs a GPU")
+
+    monkeypatch.setattr(cuda, "name", name)
+    assert run(capsys, "--device", "cuda") == (2, "", "python -m rnn bench: device 'cuda' needs a GPU\n")
 
 
 def test_a_chart_without_matplotlib_is_refused_before_anything_runs(monkeypatch, capsys):
