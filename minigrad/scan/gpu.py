@@ -178,7 +178,8 @@ class Execution:
         if node.op is reductions.sum and "T" in node.inputs[0].shape and "T" not in node.shape:
             return self._summed(name, node)
         given = [self.value(name, a, "T" in node.shape) if isinstance(a, Symbol) else a for a in node.inputs]
-        return node.op.array(self.xp, *given, **node.attributes)  # type: ignore[union-attr]
+        array = node.op.array(self.xp, *given, **node.attributes)  # type: ignore[union-attr]
+        return array.astype(self.gpu.dtype, copy=False)         # a truth value times a Python float would be float64
 
     def _summed(self, name: str, node: Symbol) -> Any:
         """A sum over steps, and rows unless it keeps them."""

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from .gpu import Execution
 
 THREADS = 128                   # of the block that computes a row
+USUAL_SHARED = 24 * 1024        # bytes of shared memory that any launch may ask for, beside what the kernel declares itself
 Launch = Callable[["Execution", int, slice, int], None]
 
 
@@ -111,5 +112,7 @@ class Launches:
                 array = run.at(home, x, t, here, m)
                 args += [array, np.int64(0 if home.kind == ONCE else run.step(home))]
             shared = self.dtype.itemsize * sum(prod(known(axes, run.sizes)) for axes in source.scratch)
+            if shared > USUAL_SHARED:
+                raw.max_dynamic_shared_size_bytes = shared
             raw((m,), (THREADS,), tuple(args), shared_mem=shared)
         return launch

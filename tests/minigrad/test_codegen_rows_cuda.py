@@ -9,7 +9,7 @@ import pytest
 
 import minigrad as mg
 import standin
-from minigrad import concatenate, exp, sigmoid, tanh
+from minigrad import backends, concatenate, exp, sigmoid, tanh
 from minigrad.codegen import row_kernel
 from minigrad.graph import Region, trace
 from minigrad.graph.lower import lower
@@ -53,7 +53,10 @@ def test_the_loops_of_all_cells_compile_for_every_architecture(dtype, target):
     assert standin.compile_raw(together(regions, dtype), target).startswith(b"\x7fELF")
 
 
-# -- on the host --------------------------------------------------------------------------------------------------------------
+# -- on a GPU, or on the host -------------------------------------------------------------------------------------------------
+on_cuda = pytest.mark.parametrize("device", ["cuda"], indirect=True)
+
+
 def softmax(x, axis=-1):
     e = exp(x - x.max(axis, keepdims=True))
     return e / e.sum(axis, keepdims=True)
@@ -91,7 +94,7 @@ def region_of(f, shapes):
 def launched(region, arrays, dtype, threads, blocks=2, in_place=None):
     """The outputs of a row kernel for the rows of a step. in_place: output -> the input whose memory it takes."""
     kernel = row_kernel(region, dtype)
-    xp = standin.cupy_module()
+    xp = backends.get("cuda").xp
     raw = xp.RawKernel(kernel.code, kernel.name)
     rows = EXTENTS["B"]
     held = [xp.array(a) for a in arrays]
@@ -111,7 +114,8 @@ def check(f, shapes, rng, dtype="float64", threads=4, **options):
     arrays = [rng.uniform(-1, 1, [EXTENTS.get(d, d) for d in x.shape if d != "T"]).astype(dtype) for x in region.inputs]
     if f is CASES["NaN"][0]:
         arrays[0][1, 5] = arrays[0][3, 39] = 0
-    tensors = {name: mg.tensor(a[None] if "T" in x.shape else a) for (name, x), a in zip(graph.inputs.items(), arrays)}
+    tensors = {name: mg.tensor(a[None] if "T" in x.shape else a, device="cpu")
+               for (name, x), a in zip(graph.inputs.items(), arrays)}
     with np.errstate(all="ignore"):
         wanted = [y.numpy() for y in graph(**tensors).values()]
     tolerance = 1e-12 if dtype == "float64" else 1e-4
@@ -119,20 +123,23 @@ def check(f, shapes, rng, dtype="float64", threads=4, **options):
         np.testing.assert_allclose(got, value[0], tolerance, tolerance)
 
 
+@on_cuda
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("name", CASES)
-def test_the_exact_text_computes_what_numpy_does(name, dtype, rng):
+def test_the_exact_text_computes_what_numpy_does(name, dtype, rng, device):
     check(*CASES[name], rng, dtype)
 
 
+@on_cuda
 @pytest.mark.parametrize("threads", [1, 2, 8])
 @pytest.mark.parametrize("name", ["softmax", "scratch of slots"])
-def test_any_number_of_threads(name, threads, rng):
+def test_any_number_of_threads(name, threads, rng, device):
     with standin.most_threads(8):
         check(*CASES[name], rng, threads=threads, blocks=5)
 
 
-def test_a_result_may_take_the_place_of_what_its_nest_is_the_last_to_read(rng):
+@on_cuda
+def test_a_result_may_take_the_place_of_what_its_nest_is_the_last_to_read(rng, device):
     check(lambda c, v: norm(c) * c + v, V | {"c": V["v"]}, rng, in_place={0: 0})
 
 

@@ -5,7 +5,8 @@ import pytest
 
 import minigrad as mg
 import standin
-from shipped import SHIPPED, extras_for, made
+from rnn import Recurrent
+from shipped import SHIPPED, extras_for, made, sizes_of
 
 HANDED_ON = ("ProjectedLSTM",)          # a product is a state as it is, which is copied where the next step looks for it
 QUICK = ("LSTM", "PeepholeLSTM", "GRU", "AttentiveGRU", "LayerNormLSTM")
@@ -35,6 +36,27 @@ def test_a_layer_computes_the_same_on_both(name, compile, lengths, device):
         expected = run(name, "cpu", compile, lengths)
     for a, b in zip(expected, run(name, device, compile, lengths)):
         np.testing.assert_allclose(b, a, rtol=1e-9, atol=1e-10)
+
+
+@pytest.mark.parametrize("name", ["LSTM", "AdditiveAttention", "LayerNormLSTM"])
+def test_results_have_the_dtype_of_the_layer(name, device):
+    rng = np.random.default_rng(5)
+    layer = Recurrent(SHIPPED[name], 2, 3, dtype="float32", **sizes_of(SHIPPED[name]))
+    layer.to(device)
+    x = mg.tensor(rng.standard_normal((4, 3, 2)), "float32", requires_grad=True)
+    extras = {k: mg.tensor(v, "float32") for k, v in extras_for(layer.layers[0]["forward"], 4, 3, rng).items()}
+    ys, last = layer(x, **extras)
+    sum((part.sum() for part in last), ys.sum()).backward()
+    found = {"ys": ys, **last._asdict(), "x": x.grad, **{key: p.grad for key, p in layer.named_parameters()}}
+    assert {key for key, a in found.items() if a is not None and a.dtype != np.float32} == set()
+
+
+def test_rows_that_need_more_shared_memory_than_is_usual(device):
+    rng = np.random.default_rng(5)
+    layer = made("LayerNormLSTM", rng, hidden=300)
+    layer.to(device)
+    (layer(mg.tensor(rng.standard_normal((1, 1, 2))))[0] ** 2).sum().backward()
+    assert all(np.isfinite(p.grad.numpy()).all() for p in layer.parameters())
 
 
 def launched(name, steps):
