@@ -12,7 +12,8 @@ from .task import Numbers
 OURS = "minigrad"
 WAYS = {"eager": False, "numpy": "numpy", "native": "native"}         # --executors -> what Recurrent's `compile` takes
 PEERS = {"torch": ("torch.nn", "torch", "pytorch", "layer"), "eager": ("torch, a loop", "torch", "pytorch", "loop"),
-         "jax": ("jax, lax.scan", "jax", "jax_scan", "scan"), "bare": ("products alone", "numpy", "ours", "products")}
+         "jax": ("jax, lax.scan", "jax", "jax_scan", "scan"), "onnx": ("onnxruntime", "onnxruntime onnx", "onnx_run", "layer"),
+         "bare": ("products alone", "numpy", "ours", "products")}
 
 
 def label(name: str) -> str:
@@ -27,8 +28,7 @@ def ways(device: str) -> list[str]:
 
 def missing(name: str) -> str:
     """The package that a peer needs and that is not installed, or ""."""
-    package = PEERS[name][1]
-    return "" if importlib.util.find_spec(package) else package
+    return next((package for package in PEERS[name][1].split() if not importlib.util.find_spec(package)), "")
 
 
 def make(name: str, numbers: Numbers) -> Contender:

@@ -28,8 +28,8 @@ def add(parser: argparse.ArgumentParser) -> None:
                         f"(default: {' '.join(FULL['shapes'])})")
     parser.add_argument("--set", nargs="+", default=[], metavar="NAME=NUMBER", help="further sizes and settings of the cells")
     parser.add_argument("--peers", default=",".join(roster.PEERS), metavar="P,Q", help="torch: its own layer; eager: the "
-                        "cell's loop in PyTorch; jax: the same by lax.scan; bare: matrix products alone; '' for none "
-                        "(default: all)")
+                        "cell's loop in PyTorch; jax: the same by lax.scan; onnx: ONNX Runtime's, for inference; bare: "
+                        "matrix products; '' for none (default: all)")
     parser.add_argument("--executors", default="", metavar="E,F", help="beside our layer as it is, the same run otherwise: "
                         f"{', '.join(roster.WAYS)}")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="where everyone computes (default: cpu)")

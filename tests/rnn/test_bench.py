@@ -34,7 +34,7 @@ def results(contender):
 
 def peers(package):
     pytest.importorskip(package)
-    return [name for name, (_, needs, *_) in roster.PEERS.items() if needs == package]
+    return [name for name, (_, needs, *_) in roster.PEERS.items() if package in needs.split()]
 
 
 # -- the loops that are written for the peers ---------------------------------------------------------------------------------
@@ -87,7 +87,7 @@ def test_the_old_state_as_output_and_a_step_without_input(cell, tmp_path):
 
 
 @pytest.mark.parametrize("inference", [False, True])
-@pytest.mark.parametrize("package", ["torch", "jax", "numpy"])
+@pytest.mark.parametrize("package", ["torch", "jax", "onnxruntime", "numpy"])
 @pytest.mark.parametrize("name", [name if name in HAND else pytest.param(name, marks=pytest.mark.slow) for name in SHIPPED])
 def test_peers_compute_what_our_layer_does(name, package, inference):
     numbers = Numbers(task(name, inference=inference))
@@ -110,6 +110,17 @@ def test_torchs_own_layers_take_part_where_they_are_the_same_cell():
         check.check(name, results(roster.make("torch", numbers)), check.reference(numbers))
     with pytest.raises(LeftOut, match="it has no such cell"):
         roster.make("torch", Numbers(task("GRU")))
+
+
+def test_onnx_runtime_takes_part_in_inference_where_it_has_the_cell():
+    pytest.importorskip("onnxruntime")
+    for name in ("RNN", "ReluRNN", "LSTM", "DiagonalPeepholeLSTM", "GRU", "ResetAfterGRU", "ResetBeforeGRU"):
+        numbers = Numbers(task(name, inference=True))
+        check.check(name, results(roster.make("onnx", numbers)), check.reference(numbers))
+    for left_out, said in ((task(), "no gradients"), (task("PeepholeLSTM", inference=True), "no such operator"),
+                           (task(inference=True, device="cuda"), "CPU")):
+        with pytest.raises(LeftOut, match=said):
+            roster.make("onnx", Numbers(left_out))
 
 
 def test_a_cell_with_random_masks_is_compared_with_itself_alone():
@@ -324,7 +335,7 @@ def test_the_command(tmp_path, monkeypatch, capsys):
     (["--shapes", "64,16,64"], "--shapes takes steps,rows,input,hidden, four whole numbers of at least 1 such as 64,16,64,64, "
                                "not '64,16,64'"),
     (["--shapes", "1,2,3,4 1,2,3,0"], "not '1,2,3,0'"),
-    (["--peers", "torch,keras"], "--peers takes torch, eager, jax, bare, separated by commas, not keras"),
+    (["--peers", "torch,keras"], "--peers takes torch, eager, jax, onnx, bare, separated by commas, not keras"),
     (["--device", "cuda", "--executors", "numpy"], "--executors takes eager, separated by commas, not numpy"),
     (["--executors", "cobol"], "--executors takes eager, numpy, native, separated by commas, not cobol"),
     (["--threads", "0"], "--threads is at least 1, not 0"),
