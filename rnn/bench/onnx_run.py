@@ -18,8 +18,8 @@ from .task import Numbers
 
 class Operator(NamedTuple):
     """gates: in ONNX's order, under the names of our equations.    of_h: the equation that has n's product with h.
-    peepholes: vectors that look at c.    negated: the gate that ONNX defines the other way round: 1 - sigmoid(a) = sigmoid(-a); a has no
-    bias.
+    peepholes: vectors that look at c.    negated: the gate, without a bias, that ONNX defines the other way round:
+               1 - sigmoid(a) = sigmoid(-a).
     """
 
     name: str
