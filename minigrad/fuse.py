@@ -6,7 +6,7 @@ import ctypes
 import functools
 from collections.abc import Callable, Mapping, Sequence
 from struct import Struct
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -16,6 +16,7 @@ from .codegen import Unsupported, c_function, cuda_kernel, python_function, pyth
 from .graph import Graph, Region, derive
 from .graph.simplify import simplify
 from .native import NoCompiler, address, empty, library, runtime, threads
+from .native.build import CTYPES
 from .notice import notice
 from .ops import ShapeError
 from .ops.shapes import broadcast
@@ -25,6 +26,7 @@ from .tensor import Tensor, tensor
 
 SMALL = 100_000                 # numbers below which a second thread costs more than it brings
 WIDTH = 1024                    # numbers that a thread takes at a time
+ALIKE = {"b": "b", "i": "iu", "f": "f"}         # kinds of dtypes, by the kind of a number
 
 
 def fuse(f: Callable[..., Any]) -> Callable[..., Any]:
@@ -36,10 +38,27 @@ def fuse(f: Callable[..., Any]) -> Callable[..., Any]:
             t = mg.sigmoid(t)
             return t * x + (1 - t) * y
 
-    Arguments broadcast. The kernels are made at the first call and serve all sizes. Second derivatives go through `f` itself.
+    Arguments broadcast. The kernels are made at the first call and serve all sizes. They compute in the widest dtype of
+    the floating-point arguments, whole numbers beside them as well; the results have the dtypes that `f` gives. Whole numbers
+    as results, and second derivatives, come from `f` itself.
     Raises ShapeError if `f` does more than compute element by element.
     """
     return functools.wraps(f)(Fused(f))
+
+
+class Kind(NamedTuple):
+    """What `f` returns for tensors of certain dtypes.
+
+    computed:  the dtype in which kernels compute it, or None where they cannot, as they know no whole numbers.
+    dtypes:    of the results.
+    tracked:   of each result, whether it has a gradient.
+    several:   is it a tuple?
+    """
+
+    computed: Any
+    dtypes: list[Any]
+    tracked: list[bool]
+    several: bool
 
 
 class Fused:
@@ -50,16 +69,35 @@ class Fused:
         self.f = f
         self.name = f.__name__ if getattr(f, "__name__", "").isidentifier() else "function"
         self._graphs: dict[tuple, Graph] = {}
+        self._kinds: dict[tuple, Kind] = {}
         self._kernels: dict[tuple, Kernel] = {}
 
     def __call__(self, *args: Any) -> Any:
-        inputs = tuple(a if isinstance(a, Tensor) else tensor(a) for a in args)
+        inputs = _tensors(args)
         if not inputs:
             raise TypeError(f"fuse: {self.name} takes at least one tensor")
-        run = _Run(self, inputs)
-        results = Results(run, inputs, grad_enabled() and any(a.requires_grad for a in inputs))
-        parts = tuple(results.part(k) for k in range(len(run.arrays)))
-        return parts if run.several else parts[0]
+        shape, kind = broadcast(*(a.shape for a in inputs)), self.kind(inputs)
+        if kind.computed is None:
+            made = self.f(*inputs)
+            parts = tuple(y.broadcast_to(shape) for y in (made if kind.several else (made,)))
+        else:
+            run = _Run(self, inputs, shape, kind)
+            results = Results(run, inputs, any(kind.tracked))
+            parts = tuple(results.part(k) if tracked else Tensor(run.arrays[k]) for k, tracked in enumerate(kind.tracked))
+        return parts if kind.several else parts[0]
+
+    def kind(self, inputs: tuple[Tensor, ...]) -> Kind:
+        """As `f` itself tells, given empty tensors."""
+        key = (grad_enabled(), *((a.dtype, a.requires_grad) for a in inputs))
+        if key not in self._kinds:
+            self.graph((True,) * len(inputs))                   # refuses what cannot be fused
+            made = self.f(*(Tensor(np.empty(0, a.dtype), a.requires_grad) for a in inputs))
+            results = made if isinstance(made, tuple) else (made,)
+            widest = np.result_type(bool, *(a.dtype for a in inputs if a.dtype.kind == "f"))
+            fits = widest.name in CTYPES and all(y.dtype.kind in "fb" for y in results)
+            self._kinds[key] = Kind(widest if fits else None, [y.dtype for y in results], [y.requires_grad for y in results],
+                                    isinstance(made, tuple))
+        return self._kinds[key]
 
     def graph(self, full: tuple[bool, ...]) -> Graph:
         """Of one element: arguments of the full shape are arrays, the others single numbers."""
@@ -70,8 +108,7 @@ class Fused:
             if not results or not all(isinstance(y, Symbol) for y in results):
                 raise TypeError(f"fuse: {self.name} must return what it computes from its arguments by minigrad's functions, "
                                 f"not {made!r}")
-            several = "several" if isinstance(made, tuple) else "one"
-            graph = simplify(Graph(leaves, {f"{several}_{k}": y for k, y in enumerate(results)}))
+            graph = simplify(Graph(leaves, {f"y{k}": y for k, y in enumerate(results)}))
             for node in graph.nodes:
                 if node.op is not None and not node.op.elementwise:
                     raise ShapeError(f"fuse: {self.name} uses {node.op.name}, which is not computed element by element")
@@ -91,23 +128,30 @@ class Fused:
         return self._kernels[key]
 
 
-class _Run:
-    """One call: its results, and the way back."""
+def _tensors(args: Sequence[Any]) -> tuple[Tensor, ...]:
+    """A number is weak: it lives with the tensors and has the dtype of those of its kind."""
+    given = [a if isinstance(a, (Tensor, bool, int, float)) else tensor(a) for a in args]
+    tensors = [a for a in given if isinstance(a, Tensor)]
+    return tuple(a if isinstance(a, Tensor) else _weak(a, tensors) for a in given)
 
-    def __init__(self, fused: Fused, inputs: tuple[Tensor, ...]):
-        self.fused, self.inputs = fused, inputs
+
+def _weak(number: float, tensors: Sequence[Tensor]) -> Tensor:
+    own = [a.dtype for a in tensors if a.dtype.kind in ALIKE[np.result_type(number).kind]]
+    return tensor(number, np.result_type(*own) if own else None, tensors[0].device if tensors else None)
+
+
+class _Run:
+    """One call of the kernel: its results, and the way back."""
+
+    def __init__(self, fused: Fused, inputs: tuple[Tensor, ...], shape: Any, kind: Kind):
+        self.fused, self.inputs, self.shape, self.dtype = fused, inputs, shape, kind.computed
         self.backend = backends.of(inputs[0]._array)
-        self.shape = broadcast(*(a.shape for a in inputs))
-        self.dtype = np.result_type(*(a.dtype for a in inputs if a.dtype.kind == "f"), *(
-            [] if any(a.dtype.kind == "f" for a in inputs) else [np.float32]))
         alone = all(a.size == 1 for a in inputs)
-        self.full = tuple(alone or a.requires_grad or a.size > 1 for a in inputs)
+        self.full = tuple(alone or a.requires_grad or a.size != 1 for a in inputs)
         self.given = {f"x{k}": self._spread(a._array) if full else a._array.reshape(1).astype(self.dtype, copy=False)
                       for k, (a, full) in enumerate(zip(inputs, self.full))}
         kernel = fused.kernel(self.full, (), self.backend.xp, self.dtype)
-        found = kernel(self.given, self.shape)
-        self.several = next(iter(found)).startswith("several")
-        self.arrays = list(found.values())
+        self.arrays = [y.astype(dtype, copy=False) for y, dtype in zip(kernel(self.given, self.shape).values(), kind.dtypes)]
 
     def pull(self, gradients: Mapping[int, Tensor]) -> list[Tensor | None]:
         if grad_enabled():
@@ -116,7 +160,7 @@ class _Run:
         kernel = self.fused.kernel(self.full, wanted, self.backend.xp, self.dtype)
         given = dict(self.given)
         for name in kernel.graph.inputs.keys() - self.given.keys():
-            number = int(name.rpartition("_")[2])
+            number = int(name.removeprefix("g_y"))
             given[name] = (self._spread(gradients[number]._array) if number in gradients else
                            self.backend.xp.zeros(self.shape, self.dtype))
         found = kernel(given, self.shape)
@@ -133,8 +177,7 @@ class _Run:
         return [found.get(id(a)) for a in own]
 
     def _spread(self, array: Any) -> Any:
-        xp = self.backend.xp
-        return xp.ascontiguousarray(xp.broadcast_to(array, self.shape), self.dtype)
+        return self.backend.xp.broadcast_to(array, self.shape).astype(self.dtype, "C", copy=False)
 
 
 class Kernel:
@@ -142,7 +185,8 @@ class Kernel:
 
     def __init__(self, graph: Graph, region: Region, xp: Any, dtype: Any):
         self.graph, self.region, self.xp, self.dtype = graph, region, xp, np.dtype(dtype)
-        self._compute = self._on_gpu() if xp is not np else self._on_cpu()
+        if region.outputs:                                      # otherwise all results are arguments
+            self._compute = self._on_gpu() if xp is not np else self._on_cpu()
 
     def __call__(self, given: Mapping[str, Any], shape: Any) -> dict[str, Any]:
         values = {id(leaf): given[name] for name, leaf in self.graph.inputs.items()}
