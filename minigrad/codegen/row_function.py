@@ -3,7 +3,6 @@ CUDA a block does, whose threads share out the innermost loops and add up their 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from math import inf
 from textwrap import fill
@@ -112,11 +111,8 @@ class _Printer:
         loops = [k for k, d in enumerate(nest.extents) if d != 1]
         counters = {k: COUNTERS[depth - 1 - k] for k in loops}
         sums = [s.node for s in nest.steps if s.node.op in REDUCTIONS]
-        inner = {id(n): self._inner(n, loops) for n in sums}                # the loops at whose end a register holds the sum
-        out = []
-        for node in sums:
-            if inner[id(node)] is None:
-                out += self._clear(node)
+        inner = {id(n): self._inner(n, loops) for n in sums}
+        out = [line for n in sums if inner[id(n)] is None or self._begun(n, loops[:inner[id(n)]]) for line in self._clear(n)]
         for step in nest.steps:
             if step.node.op is layout.place:
                 out += self._filled(self.memory[id(step.node)], count_of(features(step.node)), "0")
@@ -134,7 +130,8 @@ class _Printer:
             body = self._loops(nest, loops, counters, sums, inner, k + 1)
             head = self._head(counter, nest.extents[loops[k]], last)
             lines = [*begin, *simd, f"{head} {{", *(f"    {line}" for line in body), "}"]
-        end = [line for n in sums if inner[id(n)] == k for line in self._finish(n, counters, k < len(loops))]
+        end = [line for n in sums if inner[id(n)] == k
+               for line in self._finish(n, counters, k < len(loops), self._begun(n, loops[:k]))]
         return [*lines, *end]
 
     def _body(self, nest: Nest, counters: dict[int, str]) -> list[str]:
@@ -162,7 +159,7 @@ class _Printer:
                 if id(node) in self.pointers or id(node) in self.nests.stored:
                     places = broadcast_places(node, nest.extents)
                     stores.append(f"{self._element(node, places, counters)} = {self.names[id(node)]};")
-        return [*loads, *lines, *stores]
+        return [*loads, *lines, *self._stores(stores, bool(counters))]
 
     def _read(self, read: View, nest: Nest, counters: dict[int, str], loaded: dict[tuple, Text], texts: dict[int, Text],
               loads: list[str]) -> Text:
@@ -196,12 +193,18 @@ class _Printer:
 
     # -- reductions -----------------------------------------------------------------------------------------------------------
     def _inner(self, node: Symbol, loops: list[int]) -> int | None:
-        """The number of loops around the register that sums up, if all loops within it are summed over; else None."""
+        """The number of loops around the register that sums up, as all loops within it are summed over; None if the innermost
+        is not: its passes add to elements of their own in memory."""
         gone = reduced(node)[0]
         k = len(loops)
         while k and loops[k - 1] in gone:
             k -= 1
-        return None if any(loop in gone for loop in loops[:k]) or (k == len(loops) and k > 0) else k
+        return None if k == len(loops) and k > 0 else k
+
+    def _begun(self, node: Symbol, around: list[int]) -> bool:
+        """Does the register within these loops hold a part alone, which is added to others in memory?"""
+        gone, over_rows = reduced(node)
+        return over_rows or any(loop in gone for loop in around)
 
     def _begin(self, node: Symbol) -> str:
         return self.dialect.literal(_BEGIN[node.op], self.dtype)
@@ -221,12 +224,16 @@ class _Printer:
         target = self._element(node, kept_places(node), counters) if in_memory else self._sum_name(node)
         return _COMBINE[node.op].format(target, text)
 
-    def _finish(self, node: Symbol, counters: dict[int, str], loops: bool) -> Iterator[str]:
-        if id(node) in self.memory:
-            element = self._element(node, kept_places(node), counters)
-            yield f"{element} {'+=' if reduced(node)[1] else '='} {self._sum_name(node)};"
+    def _finish(self, node: Symbol, counters: dict[int, str], loops: bool, begun: bool) -> list[str]:
+        if id(node) not in self.memory:
+            return []
+        element = self._element(node, kept_places(node), counters)
+        return [(_COMBINE[node.op] if begun else "{0} = {1};").format(element, self._sum_name(node))]
 
     # -- what C and CUDA do differently ---------------------------------------------------------------------------------------
+    def _stores(self, stores: list[str], loops: bool) -> list[str]:
+        return stores
+
     def _head(self, counter: str, extent: Extent, innermost: bool) -> str:
         return f"for (long {counter} = 0; {counter} < {extent}; ++{counter})"
 
@@ -260,11 +267,15 @@ class _BlockPrinter(_Printer):
     def _between(self) -> list[str]:
         return ["__syncthreads();"]
 
-    def _finish(self, node: Symbol, counters: dict[int, str], loops: bool) -> Iterator[str]:
-        if loops:
-            yield f"{self._sum_name(node)} = {_OF_BLOCK[node.op]}({self._sum_name(node)});"
-        for line in super()._finish(node, counters, loops):
-            yield f"if (threadIdx.x == 0) {line}"
+    def _stores(self, stores: list[str], loops: bool) -> list[str]:
+        """Without loops all threads have the same number: one writes it, when none has to read what stands there any more."""
+        return stores if loops or not stores else ["__syncthreads();", *(f"if (threadIdx.x == 0) {s}" for s in stores)]
+
+    def _finish(self, node: Symbol, counters: dict[int, str], loops: bool, begun: bool) -> list[str]:
+        total, stores = self._sum_name(node), super()._finish(node, counters, loops, begun)
+        if not loops:
+            return self._stores(stores, loops)
+        return [f"{total} = {_OF_BLOCK[node.op]}({total});", *(f"if (threadIdx.x == 0) {s}" for s in stores)]
 
     def _simd(self, nest: Nest, sums: list[Symbol], inner: dict[int, int | None]) -> list[str]:
         return []
