@@ -26,6 +26,7 @@ INLINE float clamp(float x, float low, float high)
 }
 
 INLINE float unless_nan(float x, float y) { return x != x ? x : y; }
+INLINE float unless_0_or_nan(float x, float y) { return islessgreater(x, 0.0f) ? y : x; }      /* for functions that keep -0 */
 
 /* x = n log 2 + r with |r| <= log 2 / 2. Adding 1.5 * 2^23 rounds to a whole number, which then stands in the low bits. */
 typedef struct { int n; float r; } Reduced;
@@ -57,14 +58,14 @@ INLINE float single_expm1(float x)
 {
     Reduced a = reduce(clamp(x, -30.0f, 89.0f));
     float half = power_of_2(a.n - 1);                   /* of 2^n, which is beyond floats where n is 128 */
-    return unless_nan(x, 2.0f * (half * expm1_near_0(a.r) + (half - 0.5f)));
+    return unless_0_or_nan(x, 2.0f * (half * expm1_near_0(a.r) + (half - 0.5f)));
 }
 
 INLINE float single_tanh(float x)
 {
     Reduced a = reduce(clamp(2.0f * x, -20.0f, 20.0f));
     float scale = power_of_2(a.n), e = scale * expm1_near_0(a.r) + (scale - 1.0f);      /* e^2x - 1 */
-    return unless_nan(x, e / (e + 2.0f));
+    return unless_0_or_nan(x, e / (e + 2.0f));
 }
 
 INLINE float sigmoid(float x)

@@ -180,10 +180,10 @@ def applied(name, values):
 INF, NAN = np.inf, np.nan
 SPECIAL = {
     "exp": ([-INF, -200.0, 0.0, -0.0, 88.7, 89.0, INF], [0.0, 0.0, 1.0, 1.0, np.exp(np.float32(88.7), dtype="f8"), INF, INF]),
-    "expm1": ([-INF, -200.0, 0.0, 89.0, INF], [-1.0, -1.0, 0.0, INF, INF]),
+    "expm1": ([-INF, -200.0, -0.0, 0.0, 89.0, INF], [-1.0, -1.0, -0.0, 0.0, INF, INF]),
     "log": ([0.0, -0.0, 1.0, INF, -1.0, -INF], [-INF, -INF, 0.0, INF, NAN, NAN]),
     "log1p": ([-1.0, -0.0, 0.0, INF, -2.0, -INF], [-INF, -0.0, 0.0, INF, NAN, NAN]),
-    "tanh": ([-INF, -10.0, 0.0, 10.0, INF], [-1.0, -1.0, 0.0, 1.0, 1.0]),
+    "tanh": ([-INF, -10.0, -0.0, 0.0, 10.0, INF], [-1.0, -1.0, -0.0, 0.0, 1.0, 1.0]),
     "sigmoid": ([-INF, -1e30, -0.0, 0.0, 17.4, INF], [0.0, 0.0, 0.5, 0.5, 1.0, 1.0]),
     "softplus": ([-INF, 0.0, 1e30, INF], [0.0, np.log(2), 1e30, INF]),
     "sqrt": ([-1.0, -0.0, 0.0, 4.0, INF], [NAN, -0.0, 0.0, 2.0, INF]),
@@ -202,7 +202,7 @@ def test_infinities_zeros_and_nan(name):
     np.testing.assert_array_equal(found[:-2][exact], np.array(expected)[exact])
 
 
-@pytest.mark.parametrize("name", ["log1p", "sqrt"])
+@pytest.mark.parametrize("name", ["expm1", "log1p", "sqrt", "tanh"])
 def test_the_sign_of_a_zero_stays(name):
     assert np.signbit(applied(name, [-0.0, 0.0])).tolist() == [True, False]
 
