@@ -317,7 +317,7 @@ def test_raw_kernels_may_be_given_more_shared_memory():
     kernel((1,), (32,), (1, np.int32(15_000), x, out, np.float32(1)), shared_mem=60_000)
     assert out.get().tolist() == [15_000]
     with pytest.raises(ValueError, match="no GPU"):
-        kernel.max_dynamic_shared_size_bytes = 227 * 1024
+        kernel.max_dynamic_shared_size_bytes = 99 * 1024
 
 
 TARGETS = [n for n in cupy.cuda.nvrtc.getSupportedArchs() if 75 <= n <= 120]

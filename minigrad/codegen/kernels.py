@@ -86,7 +86,8 @@ class RowKernel(NamedTuple):
                  run time, then for each input and each output a pointer to its first row and the distance of rows, all
                  whole numbers of 8 bytes.
     sizes:       names of those sizes.
-    scratch:     the axes of each value that a block keeps in shared memory, which the launch provides.
+    scratch:     the axes of each value that a block keeps in shared memory, which the launch provides; or in memory of its
+                 own, of which the last two arguments tell, as for an output.
     """
 
     name: str
@@ -95,19 +96,22 @@ class RowKernel(NamedTuple):
     scratch: list[tuple[Extent, ...]]
 
 
-def row_kernel(region: Region, dtype: str = "float32") -> RowKernel:
-    """Of a region that adds up features of a row, which an ElementwiseKernel cannot."""
-    if shared := [n for n in region.nodes if n.op in REDUCTIONS and "B" in n.inputs[0].shape and "B" not in n.shape]:
-        raise Unsupported(f"{shared[0]!r}: a sum over rows, which several blocks would write")
+def row_kernel(region: Region, dtype: str = "float32", shared: bool = True) -> RowKernel:
+    """Of a region that adds up features of a row, which an ElementwiseKernel cannot. shared: where its scratch is."""
+    if over_rows := [n for n in region.nodes if n.op in REDUCTIONS and "B" in n.inputs[0].shape and "B" not in n.shape]:
+        raise Unsupported(f"{over_rows[0]!r}: a sum over rows, which several blocks would write")
     function = row_function(region, dtype, f"{region.name}_row", CUDA)
     arguments = ["long long rows", *(f"long long {size}" for size in function.sizes)]
     read = set(function.pointers[:len(region.inputs)])
     for p in function.pointers:
         arguments += [f"{'const ' if p in read else ''}T *{p}", f"long long {p}_step"]
     given = [*function.sizes, *(f"{p} + row * {p}_step" for p in function.pointers), *(["scratch"] if function.scratch else [])]
+    if function.scratch and not shared:
+        arguments += ["T *scratch", "long long scratch_step"]
+        given[-1] += " + blockIdx.x * scratch_step"
     lines = [f"typedef {CTYPES[dtype]} T;", _helpers(region, "__device__ inline ") + _SUMS, function.text,
              fill(f'extern "C" __global__ void {region.name}({", ".join(arguments)})', 120, subsequent_indent="        "), "{",
-             *(["    extern __shared__ T scratch[];"] if function.scratch else []),
+             *(["    extern __shared__ T scratch[];"] if function.scratch and shared else []),
              "    for (long long row = blockIdx.x; row < rows; row += gridDim.x) {",
              fill(f"        {function.name}({', '.join(given)});", 120, subsequent_indent="            "),
              "        __syncthreads();", "    }", "}", ""]

@@ -139,7 +139,7 @@ class Execution:
                     left = self.at(p.left, p.group.edges[0].source, t, here, m) if name == "forward" else \
                         self.arrays[p.left.field][here, p.group.columns]
                     out = self.field(p.out.field)
-                    self.xp.matmul(left, self.merged(p.group, name), out=out[here] if p.out.kind == PACKED else out[:m])
+                    self.xp.dot(left, self.merged(p.group, name), out[here] if p.out.kind == PACKED else out[:m])
                 if program.launch:
                     program.launch(self, t, here, m)
                 self._copy(self.homes.late.get((name, LOOP, k), []), t, here, m)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from .gpu import Execution
 
 THREADS = 128                   # of the block that computes a row
-USUAL_SHARED = 24 * 1024        # bytes of shared memory that any launch may ask for, beside what the kernel declares itself
+OWN_SHARED = 24 * 1024          # bytes of shared memory that a kernel of rows declares itself, at most
 Launch = Callable[["Execution", int, slice, int], None]
 
 
@@ -103,16 +103,27 @@ class Launches:
         if len({n.shape for n in region.nodes}) == 1 and all(n.op is not None and n.op.elementwise for n in region.nodes):
             kernel = xp.ElementwiseKernel(**cuda_kernel(region))
             return lambda run, t, here, m: kernel(*[run.at(home, x, t, here, m) for x, home in places])
-        source = row_kernel(region, self.dtype.name)
-        raw = xp.RawKernel(source.code, source.name)
+        return self._of_rows(region, places)
+
+    def _of_rows(self, region: Region, places: list[tuple[Symbol, Home]]) -> Launch:
+        """With its scratch in shared memory; in a new array where a block is not given as much."""
+        xp, source = self.xp, row_kernel(region, self.dtype.name)
+        kernel = xp.RawKernel(source.code, source.name)
+        beyond = xp.RawKernel(row_kernel(region, self.dtype.name, shared=False).code, source.name)
+        device = xp.cuda.runtime.getDeviceProperties(0)
+        usual, most = (device[name] - OWN_SHARED for name in ("sharedMemPerBlock", "sharedMemPerBlockOptin"))
 
         def launch(run: Execution, t: int, here: slice, m: int) -> None:
             args: list[Any] = [np.int64(m), *(np.int64(run.sizes[size]) for size in source.sizes)]
             for x, home in places:
                 array = run.at(home, x, t, here, m)
                 args += [array, np.int64(0 if home.kind == ONCE else run.step(home))]
-            shared = self.dtype.itemsize * sum(prod(known(axes, run.sizes)) for axes in source.scratch)
-            if shared > USUAL_SHARED:
-                raw.max_dynamic_shared_size_bytes = shared
-            raw((m,), (THREADS,), tuple(args), shared_mem=shared)
+            numbers = sum(prod(known(axes, run.sizes)) for axes in source.scratch)
+            size = numbers * self.dtype.itemsize
+            if size > most:
+                beyond((m,), (THREADS,), (*args, xp.empty((m, numbers), self.dtype), np.int64(numbers)))
+                return
+            if size > usual:
+                kernel.max_dynamic_shared_size_bytes = size
+            kernel((m,), (THREADS,), tuple(args), shared_mem=size)
         return launch

@@ -1,8 +1,11 @@
 """What NVRTC makes of the kernels: they compile for every architecture, and touch memory and float64 no more than they must."""
 
+import io
 import re
 from math import inf, nan
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -10,10 +13,11 @@ from hypothesis import strategies as st
 import standin
 from minigrad import TABLE, where
 from minigrad.codegen import cuda_kernel
-from minigrad.graph import derive, stages, trace
+from minigrad.graph import stages, trace
 from minigrad.ops import apply
-from rnn.catalogue import shipped
-from run_stages import cell_graph
+from minigrad.scan.homes import Homes
+from minigrad.scan.launches import Launches
+from shipped import SHIPPED, sizes_of
 
 cupy = pytest.importorskip("cupy")
 ARTICLE = ["LSTM", "PeepholeLSTM", "GRU"]
@@ -21,52 +25,69 @@ ARTICLE = ["LSTM", "PeepholeLSTM", "GRU"]
 USES_FLOAT64 = {"sin", "cos"}
 
 
-def regions_of(name):
-    graph = cell_graph(name)
-    return [region for plan in (stages(graph, "forward"), stages(derive(graph), "backward"))
-            for stage in plan for region in stage.regions]
+# -- the kernels that layers launch -------------------------------------------------------------------------------------------
+def launched(name, dtype):
+    """Those of a cell's loop, with gradients and without: an ElementwiseKernel, or the text of one that adds up rows."""
+    found = {}
+    xp = SimpleNamespace(
+        ElementwiseKernel=lambda **given: found.setdefault(tuple(given.values()), cupy.ElementwiseKernel(**given)),
+        RawKernel=lambda code, name: found.setdefault(code, code), cuda=standin.cupy_module().cuda)
+    cell = SHIPPED[name](3, 6, **sizes_of(SHIPPED[name]))
+    for wanted in ((cell.structure.input, *cell.weights), None):
+        plan = cell.loop.plan(wanted, fused=True)
+        Launches(plan, Homes(plan), xp, np.dtype(dtype))
+    return list(found.values())
 
 
-def ptx(region, dtype="float32", target="compute_90"):
-    kernel = cupy.ElementwiseKernel(**cuda_kernel(region))
-    return standin.compile_for(kernel, [dtype] * len(region.inputs), target)
+def compiled(kernel, dtype, target, layout=(1, True), log=None):
+    if isinstance(kernel, str):
+        return standin.compile_raw(kernel, target, log=log)
+    return standin.compile_for(kernel, [dtype] * kernel.nin, target, *layout, log)
 
 
-def check(region, dtype):
+@pytest.mark.parametrize("layout", [(1, True), (2, False)], ids=["contiguous", "strided"])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("name", [n if n in ARTICLE else pytest.param(n, marks=pytest.mark.slow) for n in SHIPPED])
+def test_kernels_touch_each_value_once_and_stay_in_their_precision(name, dtype, layout):
     """Every input is loaded once and every output stored once; a float32 kernel computes in float32."""
-    text = ptx(region, dtype)
-    assert len(re.findall(r"\bld\.global", text)) == len(region.inputs)
-    assert len(re.findall(r"\bst\.global", text)) == len(region.outputs)
-    assert (".f64" in text) == (dtype == "float64")
+    for kernel in launched(name, dtype):
+        text = compiled(kernel, dtype, "compute_90", layout)
+        assert (".f64" in text) == (dtype == "float64")
+        if not isinstance(kernel, str):
+            touched = [len(re.findall(rf"\b{what}\.global", text)) for what in ("ld", "st")]
+            assert touched == [kernel.nin, kernel.nout], f"{kernel.name}:\n{kernel.operation}"
 
 
+@pytest.mark.parametrize("target", ["sm_75", "sm_80", "sm_90", "sm_100", "sm_120"])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("name", ARTICLE)
-def test_kernels_of_the_articles_cells_touch_each_value_once(name, dtype):
-    for region in regions_of(name):
-        check(region, dtype)
+@pytest.mark.parametrize("name", [n if n == "LSTM" else pytest.param(n, marks=pytest.mark.slow) for n in SHIPPED])
+def test_kernels_compile_for_every_architecture_and_spill_nothing(name, dtype, target):
+    log = io.StringIO()
+    kernels = launched(name, dtype)
+    for kernel in kernels:
+        assert compiled(kernel, dtype, target, (2, False), log).startswith(b"\x7fELF")
+    spilled = re.findall(r"(\d+) bytes spill stores, (\d+) bytes spill loads", log.getvalue())
+    assert len(spilled) >= len(kernels) and set(spilled) == {("0", "0")}, log.getvalue()
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("name", [name for name in shipped() if name not in ARTICLE])
-def test_kernels_of_every_cell_touch_each_value_once(name, dtype):
-    for region in regions_of(name):
-        check(region, dtype)
+def test_a_spill_would_be_seen():
+    log = io.StringIO()
+    standin.compile_raw("""extern "C" __global__ void reversed(const double *x, double *y)
+    {
+        double all[64];
+        #pragma unroll
+        for (int k = 0; k < 64; ++k) all[k] = x[k];
+        __syncthreads();
+        #pragma unroll
+        for (int k = 0; k < 64; ++k) y[k] = all[63 - k];
+    }""", "sm_90", ("--maxrregcount=32",), log)
+    assert re.search(r"[1-9]\d* bytes spill stores", log.getvalue())
 
 
-@pytest.mark.parametrize("target", ["sm_75", "sm_80", "sm_89", "sm_90", "sm_100", "sm_120"])
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_the_lstm_compiles_for_every_architecture(dtype, target):
-    assert ptx(max(regions_of("LSTM"), key=lambda region: len(region.nodes)), dtype, target).startswith(b"\x7fELF")
-
-
-@pytest.mark.parametrize("layout", [(3, True), (2, False)])
-def test_kernels_compile_for_strided_and_broadcast_arrays(layout):
-    region = regions_of("LSTM")[0]
+# -- what the table can print -------------------------------------------------------------------------------------------------
+def ptx(region, dtype="float32"):
     kernel = cupy.ElementwiseKernel(**cuda_kernel(region))
-    text = standin.compile_for(kernel, ["float32"] * len(region.inputs), "compute_90", *layout)
-    assert ".f64" not in text
+    return standin.compile_for(kernel, [dtype] * len(region.inputs), "compute_90")
 
 
 def arity(op):

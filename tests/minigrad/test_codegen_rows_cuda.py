@@ -1,5 +1,6 @@
 """Regions with row reductions as CUDA, one block a row: they compile for every architecture, and compute what NumPy does."""
 
+import io
 import re
 from dataclasses import replace
 from math import prod
@@ -48,9 +49,10 @@ def test_the_loops_of_all_cells_compile_and_stay_in_their_precision(dtype):
 @pytest.mark.slow
 @pytest.mark.parametrize("target", TARGETS)
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_the_loops_of_all_cells_compile_for_every_architecture(dtype, target):
-    regions = [region for name in shipped() for region in loop_regions(name)]
-    assert standin.compile_raw(together(regions, dtype), target).startswith(b"\x7fELF")
+def test_the_loops_of_all_cells_compile_for_every_architecture_and_spill_nothing(dtype, target):
+    regions, log = [region for name in shipped() for region in loop_regions(name)], io.StringIO()
+    assert standin.compile_raw(together(regions, dtype), target, log=log).startswith(b"\x7fELF")
+    assert log.getvalue().count(" 0 bytes spill stores, 0 bytes spill loads") == len(regions), log.getvalue()
 
 
 # -- on a GPU, or on the host -------------------------------------------------------------------------------------------------

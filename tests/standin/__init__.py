@@ -4,7 +4,7 @@
 
     with standin.counting() as n:                                # what a GPU would have been asked to do
         layer(x)
-    n.kernels, n.operations, n.synchronisations, n.to_device, n.to_host, n.names["matmul"]
+    n.kernels, n.operations, n.synchronisations, n.to_device, n.to_host, n.names["dot"]
 
     kernel = cupy.ElementwiseKernel("T x", "T y", "y = x * x", "square")      # or cupy_module().ElementwiseKernel
     standin.run_on_host(kernel, x)                               # CuPy's exact CUDA text through g++, on NumPy arrays
@@ -61,18 +61,21 @@ def cuda_text(kernel: Any, *args: Any) -> str:
     return host.prepare(kernel, args).text
 
 
-def compile_for(kernel: Any, dtypes: Any, target: str = "compute_90", ndim: int = 1, contiguous: bool = True) -> Any:
-    """Compile a kernel by NVRTC for input arrays of these dtypes: PTX for "compute_NN", a cubin for "sm_NN"."""
+def compile_for(kernel: Any, dtypes: Any, target: str = "compute_90", ndim: int = 1, contiguous: bool = True,
+                log: Any = None) -> Any:
+    """Compile a kernel by NVRTC for input arrays of these dtypes: PTX for "compute_NN", a cubin for "sm_NN". `log`, a file of
+    text, receives how many registers it takes and what it spills."""
     from . import cupy_private
 
-    return cupy_private.nvrtc(cupy_private.text_for_arrays(kernel, dtypes, ndim, contiguous), target)
+    return cupy_private.nvrtc(cupy_private.text_for_arrays(kernel, dtypes, ndim, contiguous), target, log=log)
 
 
-def compile_raw(code: str, target: str = "compute_90", options: tuple[str, ...] = ()) -> Any:
-    """Compile a RawKernel's text by NVRTC, for no matter which of its kernels: PTX for "compute_NN", a cubin for "sm_NN"."""
+def compile_raw(code: str, target: str = "compute_90", options: tuple[str, ...] = (), log: Any = None) -> Any:
+    """Compile a RawKernel's text by NVRTC, for no matter which of its kernels: PTX for "compute_NN", a cubin for "sm_NN".
+    `log` as above."""
     from . import cupy_private
 
-    return cupy_private.nvrtc(code, target, options, headers=False)
+    return cupy_private.nvrtc(code, target, options, headers=False, log=log)
 
 
 def most_threads(most: int) -> AbstractContextManager[None]:

@@ -53,7 +53,7 @@ def c_type(dtype: Any) -> str:
     return _scalar.get_typename(np.dtype(dtype))
 
 
-def nvrtc(cuda: str, target: str, options: tuple[str, ...] = (), headers: bool = True) -> Any:
+def nvrtc(cuda: str, target: str, options: tuple[str, ...] = (), headers: bool = True, log: Any = None) -> Any:
     """Compile as CuPy does for a device of this target, which is given because there is no device to ask.
 
     CuPy's headers go before the text of an ElementwiseKernel, not before a RawKernel's.
@@ -63,6 +63,6 @@ def nvrtc(cuda: str, target: str, options: tuple[str, ...] = (), headers: bool =
     kind = "cubin" if target.startswith("sm") else "ptx"
     source = "".join(f"#include <{header}>\n" for header in core._cupy_header_list if headers) + cuda
     all_options = (*core.assemble_cupy_compiler_options(options), "-ftz=true", "--device-as-default-execution-space",
-                   f"-arch={target}")
-    compiled = compiler._NVRTCProgram(source, "kernel.cu", method=kind).compile(all_options)[0]
+                   f"-arch={target}", *(["--ptxas-options=-v"] if log else []))
+    compiled = compiler._NVRTCProgram(source, "kernel.cu", method=kind).compile(all_options, log)[0]
     return compiled.decode() if kind == "ptx" else compiled

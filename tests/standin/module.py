@@ -108,4 +108,5 @@ class Module(ModuleType):
 
 MODULE = Module("cupy")
 MODULE.cuda = SimpleNamespace(Stream=SimpleNamespace(null=SimpleNamespace(synchronize=Module._synchronize)),
-                              runtime=SimpleNamespace(getDeviceCount=lambda: 1))
+                              runtime=SimpleNamespace(getDeviceCount=lambda: 1, getDeviceProperties=lambda k: {
+                                  "sharedMemPerBlock": 48 * 1024, "sharedMemPerBlockOptin": 99 * 1024}))

@@ -31,7 +31,7 @@ extern "C" const char *launch(void **arguments, const unsigned *geometry, size_t
 """
 _OPTIONS = ("-std=c++20", "-O1", "-ffp-contract=off", "-pthread")
 _DYNAMIC = re.compile(r"extern\s+__shared__\s+(?:__align__\(\d+\)\s*)?([\w:\s]+?)\s+(\w+)\s*\[\s*\]\s*;")
-_USUAL_SHARED, _MOST_SHARED = 48 * 1024, 227 * 1024
+_USUAL_SHARED, _MOST_SHARED = 48 * 1024, 99 * 1024
 _most = 4
 
 
@@ -92,7 +92,7 @@ class RawKernel(cupy.RawKernel):
 
     @property
     def max_dynamic_shared_size_bytes(self) -> int:
-        """The dynamic shared memory that a launch may ask for; up to 227 KiB, though not every GPU has as much."""
+        """The dynamic shared memory that a launch may ask for; up to 99 KiB in all, as on many GPUs."""
         return self._allowed - self.shared_size_bytes
 
     @max_dynamic_shared_size_bytes.setter
