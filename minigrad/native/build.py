@@ -19,12 +19,13 @@ CTYPES = {"float32": "float", "float64": "double"}
 
 
 class NoCompiler(Exception):
-    """There is no C compiler, or the one there is cannot build."""
+    """There is no C compiler, or the one there is cannot build what this process can load."""
 
 
 def library(source: str, dtype: str) -> ctypes.CDLL:
     """A C source, linked with the runtime for one dtype, as a loaded library. It is built if no earlier build is kept."""
     headers = [HERE / "functions.h", HERE / "runtime.h"]
+    runtime(dtype)                              # before what is linked with it, so that it is the one found broken if it is
     return _loaded(lambda: _built("cell", [source], headers, dtype, [runtime_path(dtype)]))
 
 
@@ -50,22 +51,27 @@ def threads() -> int:
 
 
 def cache() -> Path:
-    """Where builds are kept: $MINIGRAD_CACHE, or minigrad in the user's cache directory. Others cannot write there."""
-    chosen = os.environ.get("MINIGRAD_CACHE")
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    directory = Path(chosen) if chosen else Path(base) / "minigrad"
+    """Where builds are kept: $MINIGRAD_CACHE, or minigrad in the user's cache directory, or a temporary directory where that
+    cannot be written. Others cannot write there."""
+    if chosen := os.environ.get("MINIGRAD_CACHE"):
+        return _own_directory(Path(chosen))
     try:
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        _refuse_shared(directory)
-    except OSError:
-        if chosen:
-            raise
-        directory = _own_directory()
+        base = os.environ.get("XDG_CACHE_HOME")
+        directory = _own_directory((Path(base) if base else Path.home() / ".cache") / "minigrad")
+    except (OSError, RuntimeError):                             # RuntimeError: the user has no home
+        return _temporary_directory()
+    return directory if os.access(directory, os.W_OK) else _temporary_directory()
+
+
+def _own_directory(directory: Path) -> Path:
+    directory = directory.absolute()
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    _refuse_shared(directory)
     return directory
 
 
 @functools.cache
-def _own_directory() -> Path:
+def _temporary_directory() -> Path:
     return Path(tempfile.mkdtemp(prefix="minigrad-"))
 
 
@@ -81,7 +87,7 @@ def compiler() -> str:
     """The path of $CC, cc, gcc or clang."""
     for name in (os.environ.get("CC"), "cc", "gcc", "clang"):
         if name and (found := shutil.which(name)):
-            return found
+            return os.path.abspath(found)
     raise NoCompiler("there is no C compiler: neither $CC nor cc, gcc or clang was found")
 
 
@@ -95,44 +101,66 @@ def _flags(dtype: str) -> list[str]:
 
 
 def _built(name: str, sources: Sequence[str], headers: Sequence[Path], dtype: str, links: Sequence[Path]) -> Path:
-    """The path of the library that these make, from the cache if it was made before."""
+    """The path of the library that these make, from the cache if it was made before and is whole."""
     tool, flags = compiler(), _flags(dtype)
     state = os.stat(tool)
     identity = [tool, str(state.st_mtime_ns), str(state.st_size), *flags, _cpu(), sys.platform, *map(str, links),
                 *(h.read_text() for h in headers), *sources]
     path = cache() / f"{name}-{hashlib.sha256(chr(0).join(identity).encode()).hexdigest()[:32]}.so"
-    if not path.exists():
+    if not _whole(path):
         _compile(tool, flags, sources, links, path)
     return path
 
 
 def _compile(tool: str, flags: list[str], sources: Sequence[str], links: Sequence[Path], path: Path) -> None:
     """Compiled beside its place and moved there at once, so that no process ever sees half a library."""
-    with tempfile.TemporaryDirectory(prefix="minigrad-") as scratch:
-        files = []
-        for k, source in enumerate(sources):
-            files.append(Path(scratch) / f"{k}.c")
-            files[-1].write_text(source)
-        made = Path(tempfile.mkstemp(dir=path.parent, suffix=".part")[1])
-        name = [f"-Wl,-install_name,{path}"] if sys.platform == "darwin" else []
-        for attempt in (flags, [f for f in flags if not f.startswith("-m")]):
-            command = [tool, *attempt, f"-I{HERE}", *map(str, files), *map(str, links), *name, "-lm", "-o", str(made)]
-            done = subprocess.run(command, capture_output=True, text=True)
-            if done.returncode == 0:
-                os.replace(made, path)
-                return
+    descriptor, part = tempfile.mkstemp(dir=path.parent, suffix=".part")
+    os.close(descriptor)
+    made = Path(part)
+    try:
+        with tempfile.TemporaryDirectory(prefix="minigrad-") as scratch:
+            files = [f"{k}.c" for k in range(len(sources))]
+            for file, source in zip(files, sources):
+                Path(scratch, file).write_text(source)
+            name = [f"-Wl,-install_name,{path}"] if sys.platform == "darwin" else []
+            for attempt in (flags, [f for f in flags if not f.startswith("-m")]):
+                command = [tool, *attempt, f"-I{HERE}", *files, *map(str, links), *name, "-lm", "-o", part]
+                done = subprocess.run(command, capture_output=True, text=True, errors="replace", cwd=scratch)
+                if done.returncode == 0:
+                    _seal(made)
+                    os.replace(made, path)
+                    return
+    finally:
         made.unlink(missing_ok=True)                    # a linker that fails may have removed it
-        raise NoCompiler(f"{tool} cannot build this C source: {done.stderr.strip()[:2000]}")
+    said = done.stderr.replace(part, "the library").strip()[:2000]      # no name that is another one each time
+    raise NoCompiler(f"{tool} cannot build this C source: {said}")
+
+
+def _seal(path: Path) -> None:
+    """Its digest behind its end, where no loader looks. A loader that meets half a library reads past the end of the file,
+    which ends the process; so `_whole` is asked first."""
+    with path.open("ab") as file:
+        file.write(hashlib.sha256(path.read_bytes()).digest())
+
+
+def _whole(path: Path) -> bool:
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        return False
+    return hashlib.sha256(data[:-32]).digest() == data[-32:]
 
 
 def _loaded(build: Callable[[], Path]) -> ctypes.CDLL:
-    """A library that cannot be loaded, as the disk was full or it was moved, is built once more."""
-    path = build()
-    try:
-        return ctypes.CDLL(str(path))
-    except OSError:
-        path.unlink(missing_ok=True)
-        return ctypes.CDLL(str(build()))
+    """A library that cannot be loaded, as it was made where other libraries are, is built once more."""
+    for _ in range(2):
+        path = build()
+        try:
+            return ctypes.CDLL(str(path))
+        except OSError as error:
+            path.unlink(missing_ok=True)
+            reason = str(error).replace(str(path), "the library")
+    raise NoCompiler(f"what {compiler()} builds cannot be loaded: {reason}")
 
 
 @functools.cache
