@@ -222,7 +222,7 @@ class Execution:
     def _set(self, name: str, array: Any) -> None:
         kind = self.homes.fields[name].kind
         array = self.xp.ascontiguousarray(array, self.gpu.dtype)
-        self.arrays[name] = array if kind in (ONCE, THREAD) else array.reshape(len(array), -1 if array.size else 1)
+        self.arrays[name] = array if kind in (ONCE, THREAD) else array.reshape(len(array), prod(array.shape[1:]))
 
     def step(self, home: Home) -> int:
         """The distance of rows, in numbers."""

@@ -60,7 +60,8 @@ def results(layer, xs, extras, lengths, dtype, device):
 @pytest.mark.parametrize("name", SHIPPED)
 def test_a_layer_computes_what_the_cpu_does(name, dtype, shape, device):
     steps, rows, lengths = SHAPES[shape]
-    layer, xs, extras = layer_and_inputs(name, steps, rows, "float64", bidirectional=shape == "ragged", compile=False)
+    reference = "numpy" if shape == "nothing" else False            # where no step runs, eager results depend on nothing
+    layer, xs, extras = layer_and_inputs(name, steps, rows, "float64", bidirectional=shape == "ragged", compile=reference)
     wanted = results(layer, xs, extras, lengths, "float64", "cpu")
     layer, xs, extras = layer_and_inputs(name, steps, rows, dtype, bidirectional=shape == "ragged")
     got = results(layer, xs, extras, lengths, dtype, device)

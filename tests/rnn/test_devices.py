@@ -65,6 +65,18 @@ def test_rows_that_need_more_shared_memory_than_is_usual_or_than_there_is(hidden
         np.testing.assert_allclose(found[key], g, 1e-9, 1e-9 * abs(g).max(), err_msg=key)
 
 
+@pytest.mark.parametrize("name", QUICK)
+def test_where_no_step_runs_outputs_and_gradients_are_0(name, device):
+    rng = np.random.default_rng(5)
+    layer, extras = made(name, rng), extras_for(SHIPPED[name](2, 3, **sizes_of(SHIPPED[name])), 4, 2, rng)
+    layer.to(device)
+    x = mg.tensor(rng.standard_normal((4, 2, 2)), requires_grad=True)
+    ys, _ = layer(x, lengths=[0, 0], **{k: mg.tensor(v) for k, v in extras.items()})
+    ys.sum().backward()
+    assert ys.shape == (4, 2, 3) and not ys.numpy().any() and not x.grad.numpy().any()
+    assert not any(p.grad.numpy().any() for p in layer.parameters() if p.grad is not None)
+
+
 def launched(name, steps):
     """The layer, and the names of what a GPU was asked to do for so many steps and their gradients."""
     rng = np.random.default_rng(5)
