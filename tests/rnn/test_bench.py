@@ -43,8 +43,8 @@ def test_an_lstm_is_written_as_one_would_by_hand():
     assert source.packed == {"b": ["b_f", "b_i", "b_g", "b_o"], "W_x": ["W_f.x", "W_i.x", "W_g.x", "W_o.x"],
                              "W_h": ["W_f.h", "W_i.h", "W_g.h", "W_o.h"]}
     assert source.before == ["W_x_T = W_x.T", "early = F.add_product(b, x, W_x_T)", "W_h_T = W_h.T"]
-    assert source.step[:3] == ["s = F.add_product(early_t, h, W_h_T)", "s2, s3, s4, s5 = F.split(s, [6, 6, 6, 6])",
-                               "f = F.sigmoid(s2)"]
+    assert source.step[:3] == ["s = F.add_product(early_t, h, W_h_T)", "f_pre, i_pre, g_pre, o_pre = F.split(s, [6, 6, 6, 6])",
+                               "f = F.sigmoid(f_pre)"]
     assert "for early_t, in zip(early.unbind(0)):" in source.torch() and "F.scan(step, states, (early,))" in source.jax()
 
 
@@ -56,10 +56,23 @@ def test_products_that_meet_one_operand_are_joined_and_input_products_hoisted():
     assert [(p.columns, p.in_loop) for p in written(gru.graph, gru.states).products] == [(18, False), (18, True)]
 
 
+def test_sums_that_wait_for_one_more_product_stay_side_by_side():
+    attentive = Numbers(task("AttentiveGRU")).structure
+    step = written(attentive.graph, attentive.states).step
+    assert step.index("s4 = s_t + s3") < step.index("s7 = s4 + s6") < step.index("z_pre, r_pre = F.split(s7, [6, 6])")
+
+
 def test_what_no_state_reaches_is_computed_before_the_loop():
     s = Numbers(task("MinGRU")).structure
     source = written(s.graph, s.states)
-    assert source.step == ["v2 = v_t * h", "h_next = v2 + v3_t"]
+    assert source.step == ["v3 = v_t * h", "h_next = v3 + v2_t"]
+
+
+def test_what_is_summed_before_the_loop_is_cut_there_and_holds_its_biases():
+    gru, ran = (Numbers(task(name)).structure for name in ("GRU", "RAN"))
+    assert "s, n_pre = F.split(early, [12, 6])" in written(gru.graph, gru.states).before
+    source = written(ran.graph, ran.states)
+    assert source.packed["b"] == ["b_i", "b_f"] and not any(" + b" in line for line in source.step)
 
 
 CORNERS = """
@@ -74,11 +87,16 @@ class Before(Cell):
 class Blind(Cell):
     x, h, A = Input(), State(), Matrix()
     h_next = tanh((A - A.T) @ h + A @ h + b + 0.5)
+
+class Tied(Cell):
+    x, h, A = Input(), State(), Matrix()
+    g = tanh(W @ [h, x] + b)
+    h_next = tanh(A @ h + A @ g + b)
 """
 
 
-@pytest.mark.parametrize("cell", ["Before", "Blind"])
-def test_the_old_state_as_output_and_a_step_without_input(cell, tmp_path):
+@pytest.mark.parametrize("cell", ["Before", "Blind", "Tied"])
+def test_the_old_state_as_output_a_step_without_input_and_a_matrix_that_is_used_twice(cell, tmp_path):
     (tmp_path / "corners.py").write_text(CORNERS)
     numbers = Numbers(Task(f"{tmp_path / 'corners.py'}:{cell}", TINY))
     for peer in peers("torch"):
