@@ -86,8 +86,10 @@ INLINE void tile(const long rows, const long vectors, long depth, const T *left,
 #define CASES(rows) CASE(rows, 1) CASE(rows, 2)
 #endif
 
-static __attribute__((noinline)) void tile_of(long rows, long columns, long depth, const T *left, long step, long stride,
-                                              const T *panel, const T *bias, T *out, long out_step, int accumulate)
+/* A clone for each caller takes as long to compile again, and runs no faster. */
+static __attribute__((noinline, noclone)) void tile_of(long rows, long columns, long depth, const T *left, long step,
+                                                       long stride, const T *panel, const T *bias, T *out, long out_step,
+                                                       int accumulate)
 {
     switch (8 * rows + (columns + LANES - 1) / LANES) { CASES(1) CASES(2) CASES(3) CASES(4) }
 }
