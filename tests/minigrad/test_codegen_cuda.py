@@ -67,7 +67,7 @@ def test_kernels_compile_for_every_architecture_and_spill_nothing(name, dtype, t
     for kernel in kernels:
         assert compiled(kernel, dtype, target, (2, False), log).startswith(b"\x7fELF")
     spilled = re.findall(r"(\d+) bytes spill stores, (\d+) bytes spill loads", log.getvalue())
-    assert len(spilled) >= len(kernels) and set(spilled) == {("0", "0")}, log.getvalue()
+    assert len(spilled) >= len(kernels) and set(spilled) <= {("0", "0")}, log.getvalue()
 
 
 def test_a_spill_would_be_seen():
