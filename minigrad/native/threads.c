@@ -8,7 +8,7 @@
 #include "runtime.h"
 
 #if defined(__x86_64__) || defined(__i386__)
-#include <immintrin.h>
+#include <emmintrin.h>
 typedef unsigned State;
 static State flush_denormals(void) { State old = _mm_getcsr(); _mm_setcsr(old | 0x8040); return old; }
 static void restore(State old) { _mm_setcsr(old); }
