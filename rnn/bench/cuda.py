@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from minigrad import backends
 
 from .memory import Memory
@@ -18,7 +20,10 @@ def wait() -> None:
     backends.get("cuda").xp.cuda.runtime.deviceSynchronize()
 
 
-def memory() -> Memory:
-    """Of CuPy's pool, which keeps what it once has got: its size is its peak."""
+def watched(device: str) -> tuple[Any, ...]:
+    """A contender's `wait` and `memory` on the GPU, nothing on the CPU. CuPy's pool keeps what it once has got: its size is its
+    peak."""
+    if device == "cpu":
+        return ()
     pool = backends.get("cuda").xp.get_default_memory_pool()
-    return Memory(pool.used_bytes, pool.total_bytes, pool.free_all_blocks)
+    return wait, Memory(pool.used_bytes, pool.total_bytes, pool.free_all_blocks)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from . import products
 from .roster import OURS, label
 from .rounds import Result, spread
 from .task import Task
@@ -12,28 +13,33 @@ from .task import Task
 LEGEND = """\
 ms: the median of the turns' medians, and the quartiles of the turns. tokens: steps times rows. / minigrad: a contender's time
 over ours in the same round, above 1 where minigrad is faster. peak MB: the most memory of steps above what was held before the
-first. 'products alone' computes nothing but the step's matrix products, by {library}: the floor that the BLAS library sets."""
+first. 'products alone' computes nothing but the step's matrix products, by {library}: the floor that the BLAS library sets.
+% of peak: operations of those products in a second, over those of one product of {size} x {size} matrices by {library} on the
+same cores at its fastest."""
 ON_GPU = "us/step: ms over the number of steps. Everything is float32, TF32 off; the clock stops when the GPU has finished."
 
 
 def legend(device: str) -> str:
     """What the columns say."""
     on_gpu = device == "cuda"
-    return "\n".join([LEGEND.format(library="CuPy" if on_gpu else "NumPy"), *([ON_GPU] if on_gpu else [])])
+    said = LEGEND.format(library="CuPy" if on_gpu else "NumPy", size=products.LARGE[device])
+    return "\n".join([said, *([ON_GPU] if on_gpu else [])])
 
 
-def table(task: Task, results: Mapping[str, Result], left_out: Mapping[str, str]) -> str:
-    """A cell and shape: a line for each contender, ours first."""
+def table(task: Task, results: Mapping[str, Result], left_out: Mapping[str, str], large: Result) -> str:
+    """A cell and shape: a line for each contender, ours first. `large` is that of the large product."""
     on_gpu = task.device == "cuda"
-    rows = [("", "ms", "quartiles", *["us/step"] * on_gpu, "tokens/s", "/ minigrad", "quartiles", "peak MB")]
-    ours = results[OURS].seconds
+    rows = [("", "ms", "quartiles", *["us/step"] * on_gpu, "tokens/s", "% of peak", "/ minigrad", "quartiles", "peak MB")]
+    ours, share = results[OURS].seconds, products.share(task)
     for name, result in results.items():
         low, middle, high = spread([1e3 * s for s in result.seconds])
         ratios = spread([s / o for s, o in zip(result.seconds, ours)])
         beside = ("", "") if name == OURS else (f"{ratios[1]:.2f}", f"{ratios[0]:.2f} - {ratios[2]:.2f}")
+        of_peak = 1e5 * share * min(large.seconds) / middle
         peak = "?" if result.bytes is None else f"{result.bytes / 2**20:.1f}"
         rows.append((label(name), number(middle), f"{number(low)} - {number(high)}",
-                     *[number(1e3 * middle / task.shape[0])] * on_gpu, f"{1e3 * task.tokens / middle:,.0f}", *beside, peak))
+                     *[number(1e3 * middle / task.shape[0])] * on_gpu, f"{1e3 * task.tokens / middle:,.0f}",
+                     number(of_peak), *beside, peak))
     missing = [f"without {label(name)}: {why}" for name, why in left_out.items()]
     kind = "inference" if task.inference else "a training step"
     return "\n".join([f"{task}: {kind}", *aligned(rows), *missing])

@@ -10,7 +10,7 @@ import minigrad as mg
 import standin
 from minigrad import backends
 from rnn.__main__ import main
-from rnn.bench import check, cuda, machine, ours, report, roster, rounds, worker
+from rnn.bench import check, cuda, machine, ours, products, report, roster, rounds, worker
 from rnn.bench.contender import INPUT, OUTPUT, Contender, LeftOut
 from rnn.bench.loops import written
 from rnn.bench.packed import pack, unpack
@@ -216,8 +216,6 @@ def gpu(device, monkeypatch):
         pool = SimpleNamespace(used_bytes=lambda: 1, total_bytes=lambda: 5, free_all_blocks=lambda: None)
         monkeypatch.setattr(xp, "get_default_memory_pool", lambda: pool, raising=False)
         monkeypatch.setattr(xp.cuda.runtime, "deviceSynchronize", lambda: None, raising=False)
-        monkeypatch.setattr(xp.cuda.runtime, "getDeviceProperties", lambda k: {"name": b"a GPU"}, raising=False)
-        monkeypatch.setattr(xp, "__version__", "1", raising=False)
 
 
 @pytest.mark.parametrize("device", ["cuda"], indirect=True)
@@ -232,7 +230,13 @@ def test_ours_and_the_products_run_on_a_gpu(inference, gpu):
             if got := contender.results():
                 check.check(name, got, expected)
             assert (contender.wait, contender.memory.peak() > 0) == (cuda.wait, True)
-    assert ", CuPy " in machine.describe(1, "cuda")
+
+
+def test_the_gpu_is_named(monkeypatch):
+    runtime = SimpleNamespace(getDeviceProperties=lambda k: {"name": b"a GPU"})
+    xp = SimpleNamespace(__version__="1.2", cuda=SimpleNamespace(runtime=runtime))
+    monkeypatch.setattr(cuda.backends, "get", lambda device: SimpleNamespace(xp=xp))
+    assert machine.describe(1, "cuda").startswith("a GPU, CuPy 1.2, ")
 
 
 def test_the_clock_starts_and_stops_when_the_device_is_done(monkeypatch):
@@ -286,19 +290,34 @@ def test_turns_go_round_and_the_highest_peak_counts(monkeypatch):
 
 def test_a_table():
     measured = {"minigrad": Result([0.002, 0.004, 0.002], 3 * 2**20), "torch": Result([0.001, 0.002, 0.004], None)}
-    assert report.table(task(), measured, {"jax": "it is away"}).splitlines() == [
+    peak = 4e-3 / products.share(task())            # seconds of a product that is as fast as would be a step in 4 ms
+    assert report.table(task(), measured, {"jax": "it is away"}, Result([peak / 2, peak / 4, peak])).splitlines() == [
         "LSTM, 4 steps, 3 rows, input 5, hidden 6: a training step",
-        "              ms    quartiles  tokens/s  / minigrad    quartiles  peak MB",
-        "  minigrad  2.00  2.00 - 3.00     6,000                               3.0",
-        "  torch.nn  2.00  1.50 - 3.00     6,000        0.50  0.50 - 1.25        ?",
+        "              ms    quartiles  tokens/s  % of peak  / minigrad    quartiles  peak MB",
+        "  minigrad  2.00  2.00 - 3.00     6,000       50.0                               3.0",
+        "  torch.nn  2.00  1.50 - 3.00     6,000       50.0        0.50  0.50 - 1.25        ?",
         "without jax, lax.scan: it is away"]
 
 
 def test_a_table_of_the_gpu_has_the_time_of_a_step():
-    lines = report.table(task(device="cuda"), {"minigrad": Result([0.002], None)}, {}).splitlines()
+    lines = report.table(task(device="cuda"), {"minigrad": Result([0.002], None)}, {}, Result([1.0])).splitlines()
     assert lines[1].split()[:3] == ["ms", "quartiles", "us/step"] and lines[2].split() == [
-        "minigrad", "2.00", "2.00", "-", "2.00", "500", "6,000", "?"]
-    assert "by CuPy" in report.legend("cuda") and "by NumPy" in report.legend("cpu")
+        "minigrad", "2.00", "2.00", "-", "2.00", "500", "6,000", lines[2].split()[7], "?"]
+    assert "of 8192 x 8192 matrices by CuPy" in report.legend("cuda")
+    assert "of 1024 x 1024 matrices by NumPy" in report.legend("cpu")
+
+
+def test_the_operations_of_a_steps_products():
+    """Inputs for all steps and hidden states in the loop, forward and two ways back;"""
+    forward = 4 * 3 * 24 * (5 + 6)
+    for inference, times in ((True, 1), (False, 3)):
+        assert products.share(task(inference=inference)) * products.LARGE["cpu"] ** 3 == pytest.approx(times * forward)
+    assert products.share(task(device="cuda")) < products.share(task())
+
+
+def test_the_large_product_is_timed_as_a_contender():
+    large = roster.make(roster.LARGE, Numbers(task()))
+    assert worker.timed_step(large) > 0 and not large.results()
 
 
 def test_the_short_sections():
