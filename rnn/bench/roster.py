@@ -5,6 +5,8 @@ from __future__ import annotations
 import importlib
 import importlib.util
 
+from minigrad import backends
+
 from . import ours, products
 from .contender import Contender
 from .task import Numbers
@@ -29,6 +31,14 @@ def ways(device: str) -> list[str]:
 def missing(name: str) -> str:
     """The package that a peer needs and that is not installed, or ""."""
     return next((package for package in PEERS[name][1].split() if not importlib.util.find_spec(package)), "")
+
+
+def load(name: str, device: str) -> None:
+    """Import what a contender needs, and wake the device and its BLAS library."""
+    for package in PEERS[name][1].split() if name in PEERS else ():
+        importlib.import_module(package)
+    some = backends.get(device).xp.ones((64, 64), "float32")
+    some @ some
 
 
 def make(name: str, numbers: Numbers) -> Contender:

@@ -82,7 +82,7 @@ def _ragged(tasks: list[Task], args: argparse.Namespace) -> None:
 
 def _builds(tasks: list[Task], names: list[str]) -> None:
     """Of what is compiled: ours and JAX's."""
-    print("\nbuild: from nothing to the end of the first step, less a later step, each in a new process", flush=True)
+    print("\nbuild: from loaded libraries to the end of the first step, less a later step, each in a new process", flush=True)
     rows = []
     for task in tasks:
         for name in [n for n in names if n.startswith(roster.OURS) or n == "jax"]:

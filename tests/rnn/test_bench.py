@@ -246,6 +246,15 @@ def test_the_clock_starts_and_stops_when_the_device_is_done(monkeypatch):
     assert said == ["renew", "wait", "clock", "step", "wait", "clock"]
 
 
+def test_a_build_does_not_count_what_is_loaded(monkeypatch):
+    said = []
+    monkeypatch.setattr(roster.importlib, "import_module", said.append)
+    monkeypatch.setattr(worker, "make", lambda name, numbers: said.append("made") or Contender(*[lambda: None] * 3))
+    monkeypatch.setattr(worker.time, "perf_counter", lambda: said.append("clock") or 0)
+    assert worker.built("onnx", task()) == 0
+    assert said[:4] == ["onnxruntime", "onnx", "clock", "made"]
+
+
 @pytest.mark.parametrize("package", ["torch", "jax"])
 def test_a_peer_that_sees_no_gpu_is_left_out(package, monkeypatch):
     framework = pytest.importorskip(package)
