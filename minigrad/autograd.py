@@ -8,7 +8,7 @@ from the same operations, so they can be differentiated again.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextvars import ContextVar
 from typing import Any
 
@@ -37,20 +37,20 @@ def no_grad() -> contextlib.AbstractContextManager[None]:
 def postorder(roots: Sequence[Any], inputs: Callable[[Any], Sequence[Any]]) -> list[Any]:
     """Every node that the roots reach, each once and after its inputs. A stack of its own, so depth has no limit."""
     order, seen = [], set()
-    stack = [(root, False) for root in reversed(roots)]
+    stack = [(None, iter(roots))]                       # nodes whose inputs are under way, with those that remain
     while stack:
-        node, inputs_are_done = stack.pop()
-        if inputs_are_done:
+        node, rest = stack[-1]
+        for a in rest:
+            if id(a) not in seen:
+                seen.add(id(a))
+                if own := inputs(a):
+                    stack.append((a, iter(own)))
+                    break
+                order.append(a)
+        else:
+            stack.pop()
             order.append(node)
-        elif id(node) not in seen:
-            seen.add(id(node))
-            own = inputs(node)
-            if own:
-                stack.append((node, True))
-                stack.extend([(a, False) for a in reversed(own) if id(a) not in seen])
-            else:
-                order.append(node)
-    return order
+    return order[:-1]                                   # without what stands for the roots' user
 
 
 def operands(node: Any) -> list[Any]:
@@ -73,33 +73,33 @@ def differentiate(outputs: Sequence[Any], seeds: Sequence[Any], inputs: Sequence
         if node.op and any(id(a) in leading for a in node.inputs):
             leading.add(id(node))
     gradients: dict[int, Any] = {}
-    for output, seed in zip(outputs, seeds):
-        _accumulate(gradients, output, seed)
+    _accumulate(gradients, leading, zip(outputs, seeds))
     for node in reversed(order):
-        if id(node) not in gradients or id(node) not in leading or (node.op is None and not node.hooks):
+        if id(node) not in gradients or not (node.op or node.hooks):
             continue
         for hook in node.hooks:
             replaced = hook(gradients[id(node)])
             gradients[id(node)] = gradients[id(node)] if replaced is None else replaced
-        g = gradients[id(node)] if id(node) in wanted else gradients.pop(id(node))
-        if node.op is None:
-            continue
-        node.check_unchanged()
-        if node.op.pull:
-            for a, d in zip(node.inputs, node.op.pull(g, node)):
-                if d is not None and id(a) in leading:
-                    _accumulate(gradients, a, d)
-            continue
-        for k, a in enumerate(node.inputs):
-            if id(a) in leading and isinstance(a, Operators):
-                d = node.op.derivative(k, g, node, node.inputs, node.attributes)
-                if d is not None:
-                    _accumulate(gradients, a, fit(d, a))
+        if node.op:
+            g = gradients[id(node)] if id(node) in wanted else gradients.pop(id(node))
+            node.check_unchanged()
+            pull = node.op.pull
+            _accumulate(gradients, leading, zip(node.inputs, pull(g, node)) if pull else _derivatives(node, g, leading))
     return [(x, gradients.get(id(x))) for x in inputs]
 
 
-def _accumulate(gradients: dict[int, Any], node: Any, g: Any) -> None:
-    gradients[id(node)] = gradients[id(node)] + g if id(node) in gradients else g
+def _derivatives(node: Any, g: Any, leading: set[int]) -> Iterator[tuple[Any, Any]]:
+    """The arguments that lead to an input, with their gradients."""
+    for k, a in enumerate(node.inputs):
+        if id(a) in leading and isinstance(a, Operators):
+            d = node.op.derivative(k, g, node, node.inputs, node.attributes)
+            yield a, None if d is None else fit(d, a)
+
+
+def _accumulate(gradients: dict[int, Any], leading: set[int], pairs: Iterable[tuple[Any, Any]]) -> None:
+    for node, g in pairs:
+        if g is not None and id(node) in leading:
+            gradients[id(node)] = gradients[id(node)] + g if id(node) in gradients else g
 
 
 def fit(g: Any, x: Any) -> Any:
