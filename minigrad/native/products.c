@@ -116,7 +116,9 @@ void pack(const T *source, long step, long stride, long columns, long depth, T *
         here = least(columns - column, panel_columns - offset);
         T *panel = packed + first * all_depth + low * width;
         const T *from = source + column * step;
-        for (long block = 0; block < depth; block += LANES)                 /* in blocks that stay in the cache */
+        for (long k = 0; step == 1 && k < depth; ++k)
+            memcpy(panel + k * width + offset, from + k * stride, here * sizeof(T));
+        for (long block = 0; step != 1 && block < depth; block += LANES)    /* in blocks that stay in the cache */
             for (long c = 0; c < here; ++c)
                 for (long k = block; k < least(block + LANES, depth); ++k)
                     panel[k * width + offset + c] = from[c * step + k * stride];
