@@ -123,7 +123,9 @@ class Cell(Module, metaclass=CellType):
         return ys, self.State(**last)
 
     def _values(self, xs: Tensor, extras: dict[str, Tensor], rows: Rows) -> dict[str, Tensor]:
-        return {self.structure.input: xs, **self.weights, **extras, **self._constants(), **self._masks(rows)}
+        s = self.structure
+        drawn = {**self._constants(), **self._masks(rows)} if s.constants or s.masks else {}
+        return {s.input: xs, **self.weights, **extras, **drawn}
 
     def _constants(self) -> dict[str, Tensor]:
         return {name: mg.tensor(array.astype(self.dtype), device=self.device)

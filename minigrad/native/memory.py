@@ -15,6 +15,7 @@ KEPT = 8                                            # blocks that wait for their
 
 _free: list[np.ndarray] = []
 _lock = Lock()
+_address, _first = ctypes.addressof, ctypes.c_char.from_buffer
 
 
 class Arena:
@@ -22,8 +23,7 @@ class Arena:
 
     def __init__(self, size: int):
         with _lock:
-            fitting = [k for k, block in enumerate(_free) if size <= block.size <= 2 * size + 65536]
-            self.block = _free.pop(min(fitting, key=lambda k: _free[k].size)) if fitting else None
+            self.block = _taken(size)
         if self.block is None:
             self.block = empty((size,), np.uint8)
         self.address = address(self.block)
@@ -43,6 +43,14 @@ class Arena:
                 _lock.release()
 
 
+def _taken(size: int) -> np.ndarray | None:
+    """The block that was given back last, and may still be in the cache, of those that fit."""
+    for k in range(len(_free) - 1, -1, -1):
+        if size <= _free[k].size <= 2 * size + 65536:
+            return _free.pop(k)
+    return None
+
+
 def empty(shape: tuple[int, ...], dtype: Any) -> np.ndarray:
     """An array that begins where a vector may begin."""
     dtype = np.dtype(dtype)
@@ -53,6 +61,6 @@ def empty(shape: tuple[int, ...], dtype: Any) -> np.ndarray:
 def address(array: Any) -> int:
     """Of the first number. The short way is for writable arrays that are not empty."""
     try:
-        return ctypes.addressof(ctypes.c_char.from_buffer(array))
+        return _address(_first(array))
     except (TypeError, ValueError):
         return array.ctypes.data

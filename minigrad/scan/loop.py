@@ -54,12 +54,13 @@ class Loop:
             ys, last = eager.run(self, values, states, rows)
             return ys, {name: state.expand_dims(0) for name, state in last.items()}
         given = {**values, **states}
-        tracked = grad_enabled() and any(v.requires_grad for v in given.values())
-        first = next(iter(given.values()))
-        runs = self.executor(tuple(n for n, v in values.items() if v.requires_grad) if tracked else None, compile,
-                             backends.of(first._array).xp, first.dtype)
+        wanted = [n for n, v in given.items() if v.requires_grad]
+        tracked = bool(wanted) and grad_enabled()
+        first = next(iter(given.values()))._array
+        runs = self.executor(tuple([n for n in wanted if n in values]) if tracked else None, compile,
+                             backends.of(first).xp, first.dtype)
         prologue = runs.plan.step.prologue
-        inputs = {**given, **(prologue(**given) if prologue.outputs else {})}
+        inputs = {**given, **prologue(**given)} if prologue.outputs else given
         run = _Run(self, runs, inputs, tuple(states), rows)
         results = Results(run, tuple(inputs.values()), tracked)
         ys = results.part(0)
@@ -89,11 +90,12 @@ class _Run:
         rows = self.rows
         given = [gradients[k]._array if k in gradients else rows.xp.zeros(a.shape, a.dtype) for k, a in enumerate(self.arrays)]
         found = self._back(rows.pack(given[0]), {name: rows.sort(given[k + 1][0]) for k, name in enumerate(self.states)})
-        return [self._restored(name, found[name]) if name in found else None for name in self.inputs]
+        kinds = self.plan.kinds
+        return [Tensor(found[name] if name in kinds and kinds[name] == "fixed" else self._restored(name, found[name]))
+                if name in found else None for name in self.inputs]
 
-    def _restored(self, name: str, array: Any) -> Tensor:
-        kind = self.plan.kinds.get(name, "row")
-        return Tensor(array if kind == "fixed" else self.rows.unpack(array) if kind == "step" else self.rows.unsort(array))
+    def _restored(self, name: str, array: Any) -> Any:
+        return self.rows.unpack(array) if self.plan.kinds.get(name) == "step" else self.rows.unsort(array)
 
     def _replayed(self, gradients: Mapping[int, Tensor]) -> list[Tensor | None]:
         """The same, through the eager loop from these very inputs, so that it can be differentiated again."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Mapping
+from itertools import accumulate
 from math import prod
 from struct import Struct
 from typing import Any, NamedTuple
@@ -13,7 +14,7 @@ import numpy as np
 from ..codegen.views import features, known
 from ..native import Arena, address, empty, library, runtime, threads
 from ..symbol import Symbol
-from .homes import AFTER_STEP, BEFORE_STEP, INTEGERS, ONCE, PACKED, ROW, TABLES, THREAD, Home
+from .homes import AFTER_STEP, BEFORE_STEP, INTEGERS, ONCE, PACKED, ROW, TABLES, THREAD, Field, Home
 from .plan import Plan
 from .program import Program, program
 from .rows import Rows
@@ -31,16 +32,18 @@ class Native:
         self.homes = self.program.homes
         self.library = library(self.program.text, self.dtype.name)
         self.run_task = runtime(self.dtype.name).run_task
-        names = (*INTEGERS, *self.program.sizes, *TABLES, *self.homes.fields)
+        names = (*INTEGERS, *TABLES, *self.program.sizes, *self.homes.fields)
         self.position = {name: k for k, name in enumerate(names)}
+        self.unknown = [0] * (len(names) - len(INTEGERS) - len(TABLES))
         self.struct = Struct(f"{len(names)}q")
         self.halves = {FORWARD: plan.forward, **({BACKWARD: plan.backward} if plan.backward else {})}
         self.functions = {half: ctypes.cast(getattr(self.library, half), ctypes.c_void_p).value for half in self.halves}
         inputs = plan.step.graph.inputs
         self.multiplications = sum(prod(inputs[p.weight].shape) for p in plan.step.products)
-        self.given = [(name, self.homes.names[name], self.position[self.homes.names[name]],
-                       [k - len(leaf.shape) for k, d in enumerate(leaf.shape) if d == "S"])
-                      for name, leaf in inputs.items() if name in plan.kinds]
+        given = [name for name in inputs if name in plan.kinds]
+        self.given = [(name, self.homes.names[name], self.position[self.homes.names[name]]) for name in given]
+        self.memories = [(name, k - len(inputs[name].shape)) for name in given
+                         for k, d in enumerate(inputs[name].shape) if d == "S"]
         self.states = [(name, self.homes.forward[id(inputs[name])]) for name in plan.carry]
         self.y = self.homes.forward[id(plan.step.graph.outputs["y"])]
         self.weights = self._weights()
@@ -66,26 +69,21 @@ class Native:
     # -- what is the same in every run --------------------------------------------------------------------------------------
     def layout(self, half: str, rows: Rows, threads: int, sizes: dict[str, int]) -> Layout:
         """Where the fields that a half needs for itself stand in one block of memory, and the shapes of its results."""
-        key = (half, rows.total, rows.starts[-1], rows.rows, threads, *sizes.values())
+        key = (half, rows.extents, threads, *sizes.values())
         if key not in self._layouts:
             if len(self._layouts) > 1000:
                 self._layouts.clear()
-            count = {PACKED: rows.total, BEFORE_STEP: rows.starts[-1], ROW: rows.rows, ONCE: 1, THREAD: threads}
-            own, results = [[(name, (count[self.homes.fields[name].kind], *known(self.homes.fields[name].size, sizes)))
-                             for name in names] for names in self.fields[half]]
-            small = [(name, shape) for name, shape in results if self.homes.fields[name].kind != PACKED]
+            total, blocks, width = rows.extents
+            count = {PACKED: total, BEFORE_STEP: blocks, ROW: width, ONCE: 1, THREAD: threads}
+            own, results = [[(name, self.position[name], (count[f.kind], *known(f.size, sizes)))
+                             for name, f in fields.items()] for fields in self.fields[half]]
+            offsets = [0, *accumulate(-(-prod(shape) * self.dtype.itemsize // 64) * 64 for _, _, shape in own)]
             self._layouts[key] = Layout(
-                *self._placed(own), *self._placed(small), [pair for pair in results if pair not in small],
-                [name for name, _ in (*own, *small) if self.homes.fields[name].zero])
+                [(slot, offset) for (_, slot, _), offset in zip(own, offsets)], offsets[-1],
+                {name: (offset, shape) for (name, _, shape), offset in zip(own, offsets)},
+                [name for name, _, _ in own if name in self.visible],
+                [(*result, np.zeros if self.homes.fields[result[0]].zero else empty) for result in results])
         return self._layouts[key]
-
-    def _placed(self, shapes: list[tuple[str, tuple[int, ...]]]) -> tuple[Placed, int]:
-        """One field behind the other, each where a vector may begin."""
-        placed, size = [], 0
-        for name, shape in shapes:
-            placed.append((name, self.position[name], size, shape))
-            size += -(-prod(shape) * self.dtype.itemsize // 64) * 64
-        return placed, size
 
     def _weights(self) -> list[tuple[str, str, slice]]:
         """Of each gradient of a weight or bias its name, its field, and its part of that."""
@@ -108,7 +106,7 @@ class Native:
         inner = {f"d_{name}" for name in (*self.plan.carry, *self.plan.step.pres)}
         return {name[2:]: node for name, node in half.flow.graph.outputs.items() if name not in inner} if half else {}
 
-    def _fields(self, half: str) -> tuple[list[str], list[str]]:
+    def _fields(self, half: str) -> tuple[dict[str, Field], dict[str, Field]]:
         """Those that a half needs for itself, and those of its results; the others are given."""
         homes = self.homes
         blocks = {home.field for _, home in self.states if home.kind == BEFORE_STEP} - {self.y.field}
@@ -119,23 +117,22 @@ class Native:
         else:
             known = [homes.backward[id(node)].field for node in self.outputs.values() if id(node) in homes.backward]
             results = {*known, *self.program.merged, "d_bias"}
-        names = [name for name, f in homes.fields.items() if f.half == half and name not in given]
-        return [n for n in names if n not in results], [n for n in names if n in results]
-
-
-Placed = list[tuple[str, int, int, tuple[int, ...]]]
+        fields = {name: f for name, f in homes.fields.items() if f.half == half and name not in given}
+        return ({name: f for name, f in fields.items() if name not in results},
+                {name: f for name, f in fields.items() if name in results})
 
 
 class Layout(NamedTuple):
-    """Fields in one block of memory, with its size in bytes, and those of results in another: name, slot, offset in bytes and
-    shape of each. Results that grow with the steps have memory of their own; zero: fields to be cleared."""
+    """own:      fields that a half needs for itself: the slot of each in the struct, its offset in one block of memory.
+    size:     of this block, in bytes.          places:   offset and shape of each of them by name.
+    visible:  those that NumPy uses as well.    results:  name, slot and shape of each result, and what makes its array.
+    """
 
-    own: Placed
+    own: list[tuple[int, int]]
     size: int
-    results: Placed
-    results_size: int
-    large: list[tuple[str, tuple[int, ...]]]
-    zero: list[str]
+    places: dict[str, tuple[int, tuple[int, ...]]]
+    visible: list[str]
+    results: list[tuple[str, int, tuple[int, ...], Any]]
 
 
 class Execution:
@@ -149,8 +146,7 @@ class Execution:
         self.arenas: dict[str, Arena] = {}                  # by half, or by the state whose blocks they are
         self.late: dict[int, Any] = {}
         self.threads = threads() if rows.total * native.multiplications >= SMALL else 1
-        self.slots = [rows.steps, rows.rows, rows.total, int(rows.reverse), *[0] * len(native.program.sizes),
-                      *rows.table_addresses, *[0] * len(native.homes.fields)]
+        self.slots = [*rows.told, *native.unknown]
         self._bind(given)
         self._make_room(FORWARD)
         self._begin(states)
@@ -158,20 +154,20 @@ class Execution:
 
     def _bind(self, given: Mapping[str, Any]) -> None:
         """Inputs by name, and the sizes that they tell."""
-        dtype = self.native.dtype
-        for name, own, slot, unknown in self.native.given:
+        native, dtype, arrays, slots = self.native, self.native.dtype, self.arrays, self.slots
+        for name, own, slot in native.given:
             array = given[name]
             if array.dtype is not dtype or not array.flags.c_contiguous:
                 array = np.ascontiguousarray(array, dtype)
-            self.arrays[own], self.slots[slot] = array, address(array)
-            for axis in unknown:
-                self.sizes["S"] = array.shape[axis]
-        if self.native.program.scratch:
+            arrays[own], slots[slot] = array, address(array)
+        for name, axis in native.memories:
+            self.sizes["S"] = given[name].shape[axis]
+        if native.program.scratch:
             self.sizes["scratch_size"] = max(sum(prod(known(axes, self.sizes)) for axes in values)
-                                             for values in self.native.program.scratch)
+                                             for values in native.program.scratch)
         for name, n in self.sizes.items():
-            if name in self.native.position:
-                self.slots[self.native.position[name]] = n
+            if name in native.position:
+                slots[native.position[name]] = n
 
     def _begin(self, states: Mapping[str, Any]) -> None:
         """The first states, where the first step reads them."""
@@ -208,22 +204,19 @@ class Execution:
 
     def _make_room(self, half: str) -> None:
         """Memory for what the half computes."""
-        native = self.native
-        layout = native.layout(half, self.rows, self.threads, self.sizes)
-        own, results = Arena(layout.size), empty((layout.results_size,), np.uint8)
-        self.arenas[half] = own
-        begin = address(results) if layout.results_size else 0
-        for name, slot, offset, shape in layout.own:
-            self.slots[slot] = own.address + offset
-            if name in native.visible:
-                self.arrays[name] = own.array(offset, shape, native.dtype)
-        for name, slot, offset, shape in layout.results:
-            self.slots[slot] = begin + offset
-            self.arrays[name] = np.ndarray(shape, native.dtype, results, offset)
-        for name in layout.zero:
-            self.arrays[name].fill(0)
-        for name, shape in layout.large:
-            self._set(name, (np.zeros if native.homes.fields[name].zero else empty)(shape, native.dtype))
+        dtype, slots, arrays = self.native.dtype, self.slots, self.arrays
+        layout = self.native.layout(half, self.rows, self.threads, self.sizes)
+        arena = self.arenas[half] = Arena(layout.size)
+        begin = arena.address
+        for slot, offset in layout.own:
+            slots[slot] = begin + offset
+        for name in layout.visible:
+            arrays[name] = arena.array(*layout.places[name], dtype)
+            if self.native.homes.fields[name].zero:
+                arrays[name].fill(0)
+        for name, slot, shape, make in layout.results:
+            arrays[name] = array = make(shape, dtype)
+            slots[slot] = address(array)
 
     def _call(self, half: str) -> None:
         """What belongs to no step, and the program."""
@@ -262,8 +255,7 @@ class Execution:
     def _from_work(self, home: Home, node: Symbol) -> Any:
         """A copy of a value that has no memory for itself, as that is used again."""
         layout = self.native.layout(FORWARD, self.rows, self.threads, self.sizes)
-        offset, shape = next((offset, shape) for name, _, offset, shape in layout.own if name == home.field)
-        work = self.arenas[FORWARD].array(offset, shape, self.native.dtype)
+        work = self.arenas[FORWARD].array(*layout.places[home.field], self.native.dtype)
         size = known(features(node), self.sizes)
         return work[:, home.offset:home.offset + prod(size)].reshape(len(work), *size).copy()
 

@@ -33,8 +33,8 @@ FIRST = {PACKED: "packed + ", BEFORE_STEP: "before + ", AFTER_STEP: "after + ", 
 @dataclass
 class Program:
     """text:     C, with a function `forward` and, if gradients are wanted, `backward`, for `run_task`.
-    homes:    where values live; every field of it is a pointer in the struct Run, in this order, after INTEGERS, `sizes`
-              and TABLES.
+    homes:    where values live; every field of it is a pointer in the struct Run, in this order, after INTEGERS, TABLES
+              and `sizes`.
     sizes:    sizes that are known at run time.
     merged:   field of a gradient of merged weights (rows, columns) -> the edges whose gradients are its rows.
     scratch:  the axes of the values that each region's function keeps for itself.
@@ -72,8 +72,8 @@ class _Writer:
         if scratch:
             self._field("scratch", THREAD, ("scratch_size",), "forward")
             sizes.append("scratch_size")
-        struct = "\n".join([f"    long {', '.join((*INTEGERS, *sizes))};", f"    const long *{', *'.join(TABLES)};",
-                            *(f"    T *{name};" for name in self.homes.fields)])
+        struct = "\n".join([f"    long {', '.join(INTEGERS)};", f"    const long *{', *'.join(TABLES)};",
+                            *(f"    long {name};" for name in sizes), *(f"    T *{name};" for name in self.homes.fields)])
         text = "\n".join(['#include "functions.h"\n#include "runtime.h"\n', f"typedef struct {{\n{struct}\n}} Run;\n",
                           *(f.text for f in self.functions), *bodies])
         return Program(self.plan, self.homes, text, sizes, self.merged, scratch)

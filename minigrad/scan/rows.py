@@ -21,6 +21,7 @@ class Rows:
     counts:   rows of each step.                    offsets:  where they begin in a packed array; the last is the total.
     starts:   where each block of a state begins.   order:    the rows, longest first, or None.
     index:    the place of each packed row in (steps * rows), or None where that is the order itself.
+    extents:  of all packed rows, of all blocks of a state, and of one step.
     """
 
     def __init__(self, steps: int, rows: int, lengths: np.ndarray | None = None, reverse: bool = False, xp: Any = np):
@@ -36,6 +37,7 @@ class Rows:
         blocks = [self.counts[0], *self.counts]
         self.starts = [0, *accumulate(blocks)]
         self.total = self.offsets[-1]
+        self.extents = (self.total, self.starts[-1], rows)
 
     @cached_property
     def tables(self) -> tuple[Any, ...]:
@@ -49,8 +51,10 @@ class Rows:
         return (*plain, lengths, self._block_rows(self.before), self._block_rows(self.after))
 
     @cached_property
-    def table_addresses(self) -> list[int]:
-        return [0 if table is None else table.ctypes.data for table in self.tables]
+    def told(self) -> list[int]:
+        """What generated C is told: integers, and the addresses of the tables."""
+        return [self.steps, self.rows, self.total, int(self.reverse),
+                *(0 if table is None else table.ctypes.data for table in self.tables)]
 
     def _block_rows(self, where: Any) -> np.ndarray:
         return np.concatenate([np.arange(where(t).start, where(t).stop) for t in range(self.steps)])
@@ -120,8 +124,10 @@ class Rows:
 
     def last(self, blocks: Any, first: Any) -> Any:
         """(rows, size): each row's state after its last step; the first one for a row without steps."""
+        if self.index is None:
+            return blocks[self.after(0 if self.reverse else self.steps - 1)].copy()
         last = first.copy()
-        for t in self if self.index is not None else [0 if self.reverse else self.steps - 1]:
+        for t in self:
             last[:self.counts[t]] = blocks[self.after(t)]
         return last
 
