@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from textwrap import fill
 from typing import Any, NamedTuple
@@ -77,7 +77,19 @@ def cuda_kernel(region: Region) -> dict[str, str]:
     return {"in_params": ", ".join(f"T {names[id(x)]}" for x in region.inputs),
             "out_params": ", ".join(f"T {out}" for out in written),
             "operation": "\n".join([*body(region, CUDA), *store]), "name": region.name,
-            "preamble": _helpers(region, "template <typename T> __device__ inline ")}
+            "preamble": helpers([region], "template <typename T> __device__ inline ")}
+
+
+def join_kernel(parts: Sequence[tuple[int, int]]) -> dict[str, str]:
+    """The arguments of cupy.ElementwiseKernel that puts arrays one behind the other. parts: the numbers of each part, and of
+    how many arrays it is the sum."""
+    lines, at, k = [], 0, 0
+    for size, count in parts:
+        text = " + ".join(f"a{k + j}[i - {at}]" for j in range(count)) or "T(0)"
+        at, k = at + size, k + count
+        lines.append(f"if (i < {at}) {{ joined = {text}; }}")
+    return {"in_params": ", ".join(f"raw T a{j}" for j in range(k)), "out_params": "T joined",
+            "operation": "\nelse ".join(lines), "name": "join"}
 
 
 class RowKernel(NamedTuple):
@@ -109,7 +121,7 @@ def row_kernel(region: Region, dtype: str = "float32", shared: bool = True) -> R
     if function.scratch and not shared:
         arguments += ["T *scratch", "long long scratch_step"]
         given[-1] += " + blockIdx.x * scratch_step"
-    lines = [f"typedef {CTYPES[dtype]} T;", _helpers(region, "__device__ inline ") + _SUMS, function.text,
+    lines = [f"typedef {CTYPES[dtype]} T;", helpers([region], "__device__ inline ") + SUMS, function.text,
              fill(f'extern "C" __global__ void {region.name}({", ".join(arguments)})', 120, subsequent_indent="        "), "{",
              *(["    extern __shared__ T scratch[];"] if function.scratch and shared else []),
              "    for (long long row = blockIdx.x; row < rows; row += gridDim.x) {",
@@ -119,7 +131,7 @@ def row_kernel(region: Region, dtype: str = "float32", shared: bool = True) -> R
 
 
 MOST_THREADS = 1024
-_SUMS = "".join(f"""
+SUMS = "".join(f"""
 __device__ T {name}_of_block(T x)
 {{
     __shared__ T parts[{MOST_THREADS}];
@@ -149,8 +161,8 @@ def _companions(values: list[Symbol], suffix: str, names: dict[int, str]) -> lis
     return found
 
 
-def _helpers(region: Region, qualifiers: str) -> str:
-    """The helpers that the region calls, one a line."""
-    called = {node.op.name for node in region.nodes if node.op is not None}
+def helpers(regions: Sequence[Region], qualifiers: str) -> str:
+    """The helpers that the regions call, one a line."""
+    called = {node.op.name for region in regions for node in region.nodes if node.op is not None}
     called |= {name for name, reduction in (("maximum", "max"), ("minimum", "min")) if reduction in called}
     return "".join(f"{qualifiers}{text}\n" for name, text in _HELPERS.items() if name in called)

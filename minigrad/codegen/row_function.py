@@ -41,10 +41,10 @@ class RowFunction:
 
 def row_function(region: Region, dtype: str = "float32", name: str = "", dialect: Dialect = C) -> RowFunction:
     """By the region's name, or another; in C or CUDA."""
-    return (_Printer if dialect is C else _BlockPrinter)(region, dtype, dialect).printed(name or region.name)
+    return (Printer if dialect is C else _BlockPrinter)(region, dtype, dialect).printed(name or region.name)
 
 
-class _Printer:
+class Printer:
     head = "INLINE void {name}({arguments})"
     size = "long"
 
@@ -252,7 +252,7 @@ class _Printer:
         return ["#pragma omp simd" + (f" reduction(+:{', '.join(registers)})" if registers else "")]
 
 
-class _BlockPrinter(_Printer):
+class _BlockPrinter(Printer):
     head = "__device__ void {name}({arguments})"
     size = "long long"
 

@@ -16,7 +16,7 @@ from .native import Native
 from .plan import Plan
 from .rows import Rows
 
-CHOICES = (True, False, "native", "numpy")
+CHOICES = (True, False, "native", "numpy", "persistent", "stages")
 Pull = Callable[[Any, Mapping[str, Any]], dict[str, Any]]
 
 
@@ -42,10 +42,14 @@ def executor(plan: Callable[[bool], Plan], choice: bool | str, xp: Any, dtype: n
         if choice == "native":
             raise ValueError("compile='native' runs on the CPU, and these tensors are on a GPU; leave compile=True")
         try:
-            return Gpu(plan(True), xp, dtype)
+            return Gpu(plan(True), xp, dtype, choice)
         except Unsupported as error:
+            if choice in ("persistent", "stages"):
+                raise
             notice(f"on the GPU this layer runs operation by operation, which is slower than generated kernels: {error}")
             return Arrays(plan(False), xp)
+    if choice in ("persistent", "stages"):
+        raise ValueError(f"compile={choice!r} runs on a GPU, and these tensors are on the CPU; leave compile=True")
     if choice == "numpy":
         return Arrays(plan(False), xp)
     try:

@@ -9,10 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from ..codegen.views import features, known
+from ..codegen.views import Unsupported, features, known
 from ..ops import reductions
 from ..symbol import Symbol
-from .divide import AFTER, BEFORE, LOOP
+from .blocks import Persistent
+from .divide import AFTER, BEFORE
 from .homes import AFTER_STEP, BEFORE_STEP, ONCE, PACKED, ROW, THREAD, Copy, Home, Homes
 from .launches import Launches
 from .merge import Group
@@ -21,17 +22,39 @@ from .rows import Rows
 
 
 class Gpu:
-    """A plan for one array module and dtype, with its kernels."""
+    """A plan for one array module and dtype. The loop of a half is one kernel whose blocks stay for all steps, where that fits
+    into the GPU and is worth while; else products and a kernel for each stage of each step. choice: "persistent" insists on
+    the one, "stages" on the other."""
 
-    def __init__(self, plan: Plan, xp: Any, dtype: Any):
-        self.plan, self.xp, self.dtype = plan, xp, np.dtype(dtype)
-        self.homes = Homes(plan)
-        self.programs = Launches(plan, self.homes, xp, self.dtype).by_half
+    def __init__(self, plan: Plan, xp: Any, dtype: Any, choice: bool | str = True):
+        self.plan, self.xp, self.dtype, self.choice = plan, xp, np.dtype(dtype), choice
+        self.persistent = None if choice == "stages" else self._persistent()
+        self._stages = None if self.persistent else self._launches()        # made when they are needed
+
+    def _persistent(self) -> Persistent | None:
+        try:
+            return Persistent(self.plan, self.xp, self.dtype)
+        except Unsupported:
+            if self.choice == "persistent":
+                raise
+            return None
+
+    def _launches(self) -> Launches:
+        return Launches(self.plan, Homes(self.plan), self.xp, self.dtype)
+
+    def way(self, rows: int, sizes: Mapping[str, int]) -> Persistent | Launches:
+        if self.persistent and self.persistent.fits(rows, tuple(sizes.items())):
+            return self.persistent
+        if self.choice == "persistent":
+            raise ValueError(f"compile='persistent': {rows} rows of this layer do not fit into the GPU's shared memory; leave "
+                             "compile=True")
+        self._stages = self._stages or self._launches()
+        return self._stages
 
     def forward(self, rows: Rows, given: Mapping[str, Any], states: Mapping[str, Any]) -> tuple[Any, dict[str, Any], Any]:
         run = Execution(self, rows, given, states)
         y = run.value("forward", self.plan.step.graph.outputs["y"])
-        if self.homes.of("forward", self.plan.step.graph.outputs["y"]).field == self.homes.work:
+        if run.homes.of("forward", self.plan.step.graph.outputs["y"]).field == run.homes.work:
             y = y.copy()                                    # gradients will be written there
         last = {name: run.last(name, states[name]) for name in self.plan.carry}
         used: list[bool] = []
@@ -49,17 +72,19 @@ class Execution:
 
     def __init__(self, gpu: Gpu, rows: Rows, given: Mapping[str, Any], states: Mapping[str, Any]):
         """The forward half."""
-        self.gpu, self.rows, self.xp, self.homes = gpu, rows, gpu.xp, gpu.homes
-        self.sizes: dict[str, int] = {}
+        self.gpu, self.rows, self.xp = gpu, rows, gpu.xp
+        step = gpu.plan.step
+        self.sizes = {d: given[name].shape[k - len(step.graph.inputs[name].shape)] for name in gpu.plan.kinds
+                      for k, d in enumerate(step.graph.inputs[name].shape) if d == "S"}
+        self.way = gpu.way(rows.rows, self.sizes)
+        self.homes = self.way.homes
         self.arrays: dict[str, Any] = {}
         self.computed: dict[int, Any] = {}                  # what is computed at once, by id
-        self._merged: dict[tuple, Any] = {}
-        step = gpu.plan.step
+        self.begun = False                                  # do the sums stand in the work buffer, at least their biases?
         for name in gpu.plan.kinds:
-            leaf, array = step.graph.inputs[name], given[name]
-            self.sizes |= {d: array.shape[k - len(leaf.shape)] for k, d in enumerate(leaf.shape) if d == "S"}
-            self._set(self.homes.names[name], array)
-        self.given = given
+            self._set(self.homes.names[name], given[name])
+        self.given = {name: self.arrays[own] for name, own in self.homes.names.items() if name in given}
+        self.met: Any = None                                # what a persistent kernel counts meetings in
         for name in gpu.plan.carry:
             home = self.homes.forward[id(step.graph.inputs[name])]
             if home.kind == ROW:
@@ -68,11 +93,7 @@ class Execution:
                 blocks = self.xp.empty((rows.starts[-1], states[name].shape[1]), gpu.dtype)
                 rows.begin(blocks, states[name])
                 self._set(home.field, blocks)
-        work = self.field(self.homes.work)
-        work.fill(0)
-        for pre, names in step.biases.items():
-            for name in names:
-                work[:, gpu.plan.columns[pre]] += given[name]
+        self._matrices, self._biases = self.way.joined(given)
         self._half("forward", gpu.plan.forward)
 
     def last(self, name: str, first: Any) -> Any:
@@ -100,10 +121,11 @@ class Execution:
                 own = plan.columns[edge.pre]
                 g = product[own.start - group.columns.start:own.stop - group.columns.start]
                 found[edge.weight] = found[edge.weight] + g if edge.weight in found else g
-        for pre, biases in plan.step.biases.items():
-            for name in biases if pre in fed else ():
-                g = work[:, plan.columns[pre]].sum(0)
-                found[name] = found[name] + g if name in found else g
+        biases = [(name, pre) for pre, names in plan.step.biases.items() if pre in fed for name in names]
+        sums = work.sum(0) if biases else work
+        for name, pre in biases:
+            g = sums[plan.columns[pre]]
+            found[name] = found[name] + g if name in found else g
         return found
 
     def _result(self, node: Symbol) -> Any:
@@ -117,40 +139,10 @@ class Execution:
             if f.half == name and f.zero:
                 self.field(own).fill(0)
         self._at_once(name, half, BEFORE)
-        self._loop(name, half)
+        if not self.begun:
+            self._begin()
+        self.way.run(self, name)
         self._at_once(name, half, AFTER)
-
-    def _loop(self, name: str, half: Half) -> None:
-        rows, programs = self.rows, self.gpu.programs[name]
-        order = rows if name == "forward" else reversed(list(rows))
-        ends = self.homes.ends if name == "backward" else []
-        end = self.homes.late.get((name, LOOP, -1), [])
-        if not (any(p.products or p.launch for p in programs) or end or ends):
-            return
-        for t in order:
-            m, here = rows.counts[t], rows.packed(t)
-            if not m:
-                continue
-            if not programs:
-                self._copy(self.homes.early.get((name, LOOP, 0), []), t, here, m)
-            for k, program in enumerate(programs):
-                self._copy(self.homes.early.get((name, LOOP, k), []), t, here, m)
-                for p in program.products:
-                    left = self.at(p.left, p.group.edges[0].source, t, here, m) if name == "forward" else \
-                        self.arrays[p.left.field][here, p.group.columns]
-                    out = self.field(p.out.field)
-                    self.xp.dot(left, self.merged(p.group, name), out[here] if p.out.kind == PACKED else out[:m])
-                if program.launch:
-                    program.launch(self, t, here, m)
-                self._copy(self.homes.late.get((name, LOOP, k), []), t, here, m)
-            self._copy(end, t, here, m)
-            for home in ends:
-                self.field(home.field)[:m] = 0
-
-    def _copy(self, copies: list[Copy], t: int, here: slice, m: int) -> None:
-        for copy in copies:
-            size = int(copy.size)
-            self._slice(copy.target, t, here, m, size)[...] = self._slice(copy.source, t, here, m, size)
 
     def _at_once(self, name: str, half: Half, side: str) -> None:
         """All rows of all steps."""
@@ -167,12 +159,27 @@ class Execution:
     def _multiply(self, name: str, group: Group) -> None:
         work = self.field(self.homes.work)
         if name == "forward":
-            work[:, group.columns] += self.value(name, group.edges[0].source) @ self.merged(group, name)
+            left, matrix = self.value(name, group.edges[0].source), self.merged(group).T
+            if not self.begun and work.shape[1] == matrix.shape[1]:
+                self.xp.dot(left, matrix, work)
+                self._begin(fresh=False)
+            else:
+                if not self.begun:
+                    self._begin()
+                work[:, group.columns] += left @ matrix
             return
-        product = work[:, group.columns] @ self.merged(group, name)
+        product = work[:, group.columns] @ self.merged(group)
         target = group.edges[0].target
         own = self.homes.backward[id(target)].field
         self.arrays[own] = self.arrays[own] + product if own in self.arrays else product
+
+    def _begin(self, fresh: bool = True) -> None:
+        """The biases in the work buffer, or added to what stands there."""
+        work, self.begun = self.field(self.homes.work), True
+        if not fresh and self._biases is not None:
+            work += self._biases
+        elif fresh:
+            work[...] = 0 if self._biases is None else self._biases
 
     def _computed(self, name: str, node: Symbol) -> Any:
         if node.op is reductions.sum and "T" in node.inputs[0].shape and "T" not in node.shape:
@@ -233,10 +240,10 @@ class Execution:
         if home.kind == ONCE:
             return self.arrays[home.field]
         own = known(features(node), self.sizes)
-        flat = self._slice(home, t, here, m, prod(own))
+        flat = self.slice(home, t, here, m, prod(own))
         return flat if len(own) == 1 else flat.reshape(m, *own)
 
-    def _slice(self, home: Home, t: int, here: slice, m: int, n: int) -> Any:
+    def slice(self, home: Home, t: int, here: slice, m: int, n: int) -> Any:
         array = self.field(home.field)
         rows = (here if home.kind == PACKED else self.rows.before(t) if home.kind == BEFORE_STEP else
                 self.rows.after(t) if home.kind == AFTER_STEP else slice(m))
@@ -257,13 +264,10 @@ class Execution:
         part = array[:, home.offset:home.offset + prod(own)].reshape(len(array), *own)
         return part[self.rows.owners()] if home.kind == ROW and spread and "T" not in node.shape else part
 
-    def merged(self, group: Group, name: str) -> Any:
-        """The weights of a group as one matrix, transposed forward."""
-        key = (name, *(e.weight for e in group.edges))
-        if key not in self._merged:
-            matrix = self.xp.concatenate([self.given[e.weight] for e in group.edges])
-            self._merged[key] = matrix if name == "backward" else self.xp.ascontiguousarray(matrix.T)
-        return self._merged[key]
+    def merged(self, group: Group) -> Any:
+        """The weights of a group as one matrix, as they stand."""
+        names = tuple(e.weight for e in group.edges)
+        return self.given[names[0]] if len(names) == 1 else self._matrices[names]
 
     def _copy_all(self, copies: list[Copy]) -> None:
         """Of all rows, for values that are packed."""

@@ -14,8 +14,9 @@ from ..codegen.views import features, known
 from ..graph import Region
 from ..symbol import Symbol
 from .accumulate import Placed, accumulated
-from .divide import LOOP
-from .homes import ONCE, PACKED, ROW, Home, Homes
+from .divide import AFTER, BEFORE, LOOP
+from .homes import ONCE, PACKED, ROW, Copy, Home, Homes
+from .joined import Joined, groups_of
 from .merge import Group
 from .plan import Half, Plan
 from .reuse import regions_of
@@ -51,6 +52,36 @@ class Launches:
         self.plan, self.homes, self.xp, self.dtype = plan, homes, xp, dtype
         self.halves: dict[str, Half] = {"forward": plan.forward, **({"backward": plan.backward} if plan.backward else {})}
         self.by_half = {name: [self._stage(name, half, k) for k in range(len(half.loop))] for name, half in self.halves.items()}
+        self.joined = Joined(plan, groups_of(plan, (BEFORE, LOOP, AFTER)), xp, dtype)
+
+    def run(self, run: Execution, name: str) -> None:
+        """The loop of a half."""
+        rows, programs = run.rows, self.by_half[name]
+        order = rows if name == "forward" else reversed(list(rows))
+        ends = self.homes.ends if name == "backward" else []
+        end = self.homes.late.get((name, LOOP, -1), [])
+        if not (any(p.products or p.launch for p in programs) or end or ends):
+            return
+        for t in order:
+            m, here = rows.counts[t], rows.packed(t)
+            if not m:
+                continue
+            if not programs:
+                _copy(run, self.homes.early.get((name, LOOP, 0), []), t, here, m)
+            for k, program in enumerate(programs):
+                _copy(run, self.homes.early.get((name, LOOP, k), []), t, here, m)
+                for p in program.products:
+                    left = run.at(p.left, p.group.edges[0].source, t, here, m) if name == "forward" else \
+                        run.arrays[p.left.field][here, p.group.columns]
+                    out = run.field(p.out.field)
+                    matrix = run.merged(p.group)
+                    self.xp.dot(left, matrix.T if name == "forward" else matrix, out[here] if p.out.kind == PACKED else out[:m])
+                if program.launch:
+                    program.launch(run, t, here, m)
+                _copy(run, self.homes.late.get((name, LOOP, k), []), t, here, m)
+            _copy(run, end, t, here, m)
+            for home in ends:
+                run.field(home.field)[:m] = 0
 
     def _stage(self, name: str, half: Half, k: int) -> StageProgram:
         stage, region = half.loop[k], half.regions[LOOP][k]
@@ -127,3 +158,9 @@ class Launches:
                 kernel.max_dynamic_shared_size_bytes = size
             kernel((m,), (THREADS,), tuple(args), shared_mem=size)
         return launch
+
+
+def _copy(run: Execution, copies: list[Copy], t: int, here: slice, m: int) -> None:
+    for copy in copies:
+        size = int(copy.size)
+        run.slice(copy.target, t, here, m, size)[...] = run.slice(copy.source, t, here, m, size)

@@ -51,6 +51,13 @@ class Rows:
         return (*plain, lengths, self._block_rows(self.before), self._block_rows(self.after))
 
     @cached_property
+    def device_tables(self) -> list[Any]:
+        """The first four, where the arrays are."""
+        ends = list(accumulate(len(table) for table in self.tables[:4]))
+        whole = self.xp.asarray(np.concatenate(self.tables[:4]))
+        return [whole[end - len(table):end] for end, table in zip(ends, self.tables)]
+
+    @cached_property
     def told(self) -> list[int]:
         """What generated C is told: integers, and the addresses of the tables."""
         return [self.steps, self.rows, self.total, int(self.reverse),
@@ -103,7 +110,7 @@ class Rows:
     def unsort(self, array: Any) -> Any:
         return array if self.order is None else array[self.back]
 
-    @property
+    @cached_property
     def back(self) -> Any:
         """What undoes `order`."""
         return None if self.order is None else self.xp.argsort(self.order)
@@ -114,35 +121,38 @@ class Rows:
 
     def begin(self, blocks: Any, first: Any) -> None:
         """Put the first states (rows, size) where the first step of each row reads them."""
-        if not self.reverse:
-            blocks[self.before(0)] = first[:self.counts[0]]
-            return
-        running = 0
-        for t in self:                                      # backward, rows join as their end is reached
-            blocks[self.starts[t + 1] + running:self.starts[t + 1] + self.counts[t]] = first[running:self.counts[t]]
-            running = self.counts[t]
+        running = self.counts[0]
+        if self.index is None or not self.reverse:
+            blocks[self.before(self.steps - 1 if self.reverse else 0)] = first[:running]
+        else:                                               # backward, rows join as their end is reached
+            blocks[self.ends] = first[:running]
 
     def last(self, blocks: Any, first: Any) -> Any:
         """(rows, size): each row's state after its last step; the first one for a row without steps."""
         if self.index is None:
             return blocks[self.after(0 if self.reverse else self.steps - 1)].copy()
-        last = first.copy()
-        for t in self:
-            last[:self.counts[t]] = blocks[self.after(t)]
+        last, running = first.copy(), self.counts[0]
+        last[:running] = blocks[self.after(0)] if self.reverse else blocks[self.ends]
         return last
+
+    @cached_property
+    def ends(self) -> Any:
+        """Of each row with steps, where the state at its end stands in blocks."""
+        running = np.arange(self.counts[0])
+        return self.xp.asarray(np.array(self.starts)[self.tables[4][running]] + running)
 
     def befores(self, blocks: Any) -> Any:
         """What all steps read, packed, from a state's blocks."""
-        return self._gathered(blocks, self.before, self.rows if self.reverse else 0)
+        return self._gathered(blocks, self.tables[5], self.rows if self.reverse else 0)
 
     def afters(self, blocks: Any) -> Any:
         """What all steps wrote, packed."""
-        return self._gathered(blocks, self.after, 0 if self.reverse else self.rows)
+        return self._gathered(blocks, self.tables[6], 0 if self.reverse else self.rows)
 
     def _gathered(self, blocks: Any, where: Any, first: int) -> Any:
         if self.index is None:
             return blocks[first:first + self.total]
-        return blocks[self.xp.asarray(self._block_rows(where))]
+        return blocks[self.xp.asarray(where)]
 
     def owners(self) -> Any:
         """The sorted row that each packed row belongs to, to spread a quantity of rows over the steps."""

@@ -12,7 +12,8 @@ from .contender import Contender
 from .task import Numbers
 
 OURS, LARGE = "minigrad", "a large product"
-WAYS = {"eager": False, "numpy": "numpy", "native": "native"}         # --executors -> what Recurrent's `compile` takes
+WAYS = {"cpu": {"eager": False, "numpy": "numpy", "native": "native"},         # --executors -> what Recurrent's `compile` takes
+        "cuda": {"eager": False, "persistent": "persistent", "stages": "stages"}}
 PEERS = {"torch": ("torch.nn", "torch", "pytorch", "layer"), "eager": ("torch, a loop", "torch", "pytorch", "loop"),
          "jax": ("jax, lax.scan", "jax", "jax_scan", "scan"), "onnx": ("onnxruntime", "onnxruntime onnx", "onnx_run", "layer"),
          "bare": ("products alone", "numpy", "products", "alone")}
@@ -21,11 +22,6 @@ PEERS = {"torch": ("torch.nn", "torch", "pytorch", "layer"), "eager": ("torch, a
 def label(name: str) -> str:
     """What a table calls it."""
     return PEERS[name][0] if name in PEERS else name
-
-
-def ways(device: str) -> list[str]:
-    """What --executors takes there."""
-    return [way for way, choice in WAYS.items() if device == "cpu" or choice is False]
 
 
 def missing(name: str) -> str:
@@ -50,4 +46,4 @@ def make(name: str, numbers: Numbers) -> Contender:
         _, _, module, function = PEERS[name]
         return getattr(importlib.import_module(f".{module}", __package__), function)(numbers)
     way = name.removeprefix(OURS).strip()
-    return ours.layer(numbers, WAYS[way] if way else True)
+    return ours.layer(numbers, WAYS[numbers.task.device][way] if way else True)

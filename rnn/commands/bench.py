@@ -31,7 +31,7 @@ def add(parser: argparse.ArgumentParser) -> None:
                         "cell's loop in PyTorch; jax: the same by lax.scan; onnx: ONNX Runtime's, for inference; bare: "
                         "matrix products; '' for none (default: all)")
     parser.add_argument("--executors", default="", metavar="E,F", help="beside our layer as it is, the same run otherwise: "
-                        f"{', '.join(roster.WAYS)}")
+                        f"{', '.join(roster.WAYS['cpu'])}; on a GPU {', '.join(roster.WAYS['cuda'])}")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="where everyone computes (default: cpu)")
     parser.add_argument("--inference", action="store_true", help="forward alone, without gradients")
     parser.add_argument("--threads", type=int, default=machine.cores(), metavar="N", help="cores (default: all, %(default)s)")
@@ -128,7 +128,7 @@ def _shape(text: str) -> Any:
 def _names(args: argparse.Namespace) -> list[str]:
     """The contenders, ours first."""
     chosen = {}
-    for option, known in (("executors", roster.ways(args.device)), ("peers", roster.PEERS)):
+    for option, known in (("executors", roster.WAYS[args.device]), ("peers", roster.PEERS)):
         chosen[option] = list(dict.fromkeys(name for name in getattr(args, option).split(",") if name))
         unknown = [name for name in chosen[option] if name not in known]
         if unknown:

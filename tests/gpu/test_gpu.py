@@ -55,15 +55,16 @@ def results(layer, xs, extras, lengths, dtype, device):
     return {"ys": ys, **last._asdict(), **{f"gradient of {key}": a.grad for key, a in leaves.items() if a.grad is not None}}
 
 
+@pytest.mark.parametrize("way", ["persistent", "stages"])
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("dtype", TOLERANCE)
 @pytest.mark.parametrize("name", SHIPPED)
-def test_a_layer_computes_what_the_cpu_does(name, dtype, shape, device):
+def test_a_layer_computes_what_the_cpu_does(name, dtype, shape, way, device):
     steps, rows, lengths = SHAPES[shape]
     reference = "numpy" if shape == "nothing" else False            # where no step runs, eager results depend on nothing
     layer, xs, extras = layer_and_inputs(name, steps, rows, "float64", bidirectional=shape == "ragged", compile=reference)
     wanted = results(layer, xs, extras, lengths, "float64", "cpu")
-    layer, xs, extras = layer_and_inputs(name, steps, rows, dtype, bidirectional=shape == "ragged")
+    layer, xs, extras = layer_and_inputs(name, steps, rows, dtype, bidirectional=shape == "ragged", compile=way)
     got = results(layer, xs, extras, lengths, dtype, device)
     assert got.keys() == wanted.keys()
     for key, value in wanted.items():

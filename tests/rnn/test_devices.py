@@ -29,11 +29,13 @@ def run(name, device, compile, lengths):
 
 
 @pytest.mark.parametrize("lengths", [None, [2, 4, 0], [2, 3, 0]])
-@pytest.mark.parametrize("compile", [True, False])
+@pytest.mark.parametrize("compile", [True, "stages", False])
 @pytest.mark.parametrize("name", [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in SHIPPED])
 def test_a_layer_computes_the_same_on_both(name, compile, lengths, device):
+    if device == "cpu" and compile == "stages":
+        pytest.skip("runs on a GPU")
     with mg.device("cpu"):
-        expected = run(name, "cpu", compile, lengths)
+        expected = run(name, "cpu", False, lengths)
     for a, b in zip(expected, run(name, device, compile, lengths)):
         np.testing.assert_allclose(b, a, rtol=1e-9, atol=1e-10)
 
@@ -77,10 +79,10 @@ def test_where_no_step_runs_outputs_and_gradients_are_0(name, device):
     assert not any(p.grad.numpy().any() for p in layer.parameters() if p.grad is not None)
 
 
-def launched(name, steps):
+def launched(name, steps, way):
     """The layer, and the names of what a GPU was asked to do for so many steps and their gradients."""
     rng = np.random.default_rng(5)
-    layer = made(name, rng).eval()
+    layer = made(name, rng, compile=way).eval()
     extras = {k: mg.tensor(v) for k, v in extras_for(layer.layers[0]["forward"], steps, 2, rng).items()}
     layer.to("cuda")
     x, dy = mg.tensor(rng.standard_normal((steps, 2, 2)), requires_grad=True), mg.tensor(np.ones((steps, 2, layer.output_size)))
@@ -94,16 +96,29 @@ def test_a_stage_of_a_step_is_its_products_and_one_kernel(device, name):
     """Whatever else happens, happens as often for three steps as for six; and nothing waits for the GPU or copies from it."""
     if device != "cuda" or mg.backends.get("cuda").xp is not standin.cupy_module():
         pytest.skip("counts are the stand-in's")
-    (_, few), (layer, many) = launched(name, 3), launched(name, 6)
+    (_, few), (layer, many) = launched(name, 3, "stages"), launched(name, 6, "stages")
     loop = layer.layers[0]["forward"].loop
     (plan,) = {id(p): p for (_, fused), p in loop._plans.items() if fused}.values()
     stages = [stage for half in (plan.forward, plan.backward) for stage in half.loop]
     more = {name: many.names[name] - few.names[name] for name in many.names if many.names[name] != few.names[name]}
     (runs,) = [runs for runs in loop._executors.values() if runs.plan is plan]
-    copies = [copy for at in (runs.homes.early, runs.homes.late) for (_, side, _), found in at.items() if side == "loop"
+    homes = runs.way(2, {}).homes
+    copies = [copy for at in (homes.early, homes.late) for (_, side, _), found in at.items() if side == "loop"
               for copy in found]
     assert more.pop("dot", 0) == 3 * sum(len(stage.groups) for stage in stages)
     assert more.pop("setitem", 0) == 3 * len(copies) and (len(copies) == 0 or name in HANDED_ON)
     assert all(number == 3 and name.startswith(("forward_", "backward_")) for name, number in more.items())
     assert len(more) <= len(stages)
     assert (many.synchronisations, many.to_host) == (0, 0) and many.to_device == few.to_device
+
+
+@pytest.mark.parametrize("name", [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in SHIPPED])
+def test_a_loop_is_one_kernel(device, name):
+    """Three steps ask no more of the GPU than six do; each half is one kernel."""
+    if device != "cuda" or mg.backends.get("cuda").xp is not standin.cupy_module():
+        pytest.skip("counts are the stand-in's")
+    few, many = launched(name, 3, "persistent")[1], launched(name, 6, "persistent")[1]
+    assert few.names == many.names and (many.synchronisations, many.to_host) == (0, 0)
+    assert many.to_device == few.to_device
+    halves = [name for name in many.names if name in ("forward", "backward")]
+    assert [many.names[half] for half in halves] == [1] * len(halves) and (halves or name == "AdditiveAttention")

@@ -1,6 +1,7 @@
 // The launch of a kernel: block after block, each thread of a block in a thread of its own.
 #include "block.h"
 #include <barrier>
+#include <cstdlib>
 #include <cstring>
 #include <mutex>
 #include <optional>
@@ -20,6 +21,17 @@ void meet(int line)
     waited = waited * 1000003 + line;
     if (waiting)
         waiting->arrive_and_wait();
+}
+
+// While a thread waits for another block. Blocks that wait for each other for long wait for ever.
+void rest()
+{
+    static thread_local unsigned long long rests;
+    if (++rests > 50'000'000) {
+        std::fputs("blocks wait for each other for ever\n", stderr);
+        std::abort();
+    }
+    std::this_thread::yield();
 }
 
 // Shared memory holds garbage when a block begins: NaN, or -1.
@@ -43,7 +55,6 @@ const char *run(const Launch &launch)
     static std::mutex one;
     std::lock_guard<std::mutex> alone(one);
     const unsigned threads = launch.threads[0] * launch.threads[1] * launch.threads[2];
-    const unsigned long long blocks = 1ull * launch.grid[0] * launch.grid[1] * launch.grid[2];
     std::vector<unsigned long long> lines(threads);
     const char *wrong = nullptr;
     spoil(launch);
@@ -59,7 +70,7 @@ const char *run(const Launch &launch)
     };
     std::barrier next(threads, between);
     auto thread = [&](unsigned k) {
-        for (unsigned long long block = 0; block < blocks; ++block) {
+        for (unsigned long long block = launch.first; block < launch.first + launch.count; ++block) {
             next.arrive_and_wait();
             if (wrong)
                 break;

@@ -8,15 +8,21 @@
 #define __constant__ static
 #define __noinline__ __attribute__((noinline))
 #define __shared__ static __attribute__((section("shared_memory")))      // one block runs at a time
+#define __align__(bytes) alignas(bytes)
 #define __syncthreads() standin::meet(__LINE__)
+#define __threadfence() __atomic_thread_fence(__ATOMIC_SEQ_CST)
+#define __nanosleep(time) standin::rest()
 
 extern unsigned char __start_shared_memory[] __attribute__((weak, visibility("hidden")));    // the linker knows them
 extern unsigned char __stop_shared_memory[] __attribute__((weak, visibility("hidden")));
+
+static inline unsigned atomicAdd(unsigned *at, unsigned value) { return __atomic_fetch_add(at, value, __ATOMIC_SEQ_CST); }
 
 namespace standin {
 
 struct Launch {
     unsigned grid[3], threads[3];
+    unsigned first, count;                      // the blocks to run
     unsigned char *shared;                      // static
     size_t shared_size, dynamic_size;
     void **arguments;
@@ -25,6 +31,7 @@ struct Launch {
 
 extern unsigned char dynamic_shared[];          // these three are in block.cpp, which is compiled once for all kernels
 void meet(int line);
+void rest();
 const char *run(const Launch &);                // what went wrong, or nullptr
 
 static Position place(unsigned long long k, const unsigned *extent)
@@ -51,7 +58,7 @@ static void thread(const Launch &launch, unsigned long long block, unsigned k, v
 template <auto kernel>
 static const char *launch(void **arguments, const unsigned *g, size_t dynamic_size)
 {
-    return run({{g[0], g[1], g[2]}, {g[3], g[4], g[5]}, __start_shared_memory,
+    return run({{g[0], g[1], g[2]}, {g[3], g[4], g[5]}, g[6], g[7], __start_shared_memory,
                 size_t(__stop_shared_memory - __start_shared_memory), dynamic_size, arguments,
                 [](const Launch &launch, unsigned long long block, unsigned k) { thread<kernel>(launch, block, k, kernel); }});
 }

@@ -11,7 +11,7 @@ import numpy as np
 
 from .array import host_index, launch, ndarray
 from .counts import note
-from .raw import RawKernel
+from .raw import MULTIPROCESSORS, RawKernel
 
 _CREATE = {"zeros", "ones", "full", "empty", "arange", "linspace", "eye", "identity", "tri"}
 _HAVE_AT = {"add", "subtract", "maximum", "minimum", "bitwise_and", "bitwise_or", "bitwise_xor"}
@@ -107,6 +107,7 @@ class Module(ModuleType):
 
 
 MODULE = Module("cupy")
-MODULE.cuda = SimpleNamespace(Stream=SimpleNamespace(null=SimpleNamespace(synchronize=Module._synchronize)),
-                              runtime=SimpleNamespace(getDeviceCount=lambda: 1, getDeviceProperties=lambda k: {
-                                  "sharedMemPerBlock": 48 * 1024, "sharedMemPerBlockOptin": 99 * 1024}))
+_PROPERTIES = {"multiProcessorCount": MULTIPROCESSORS, "sharedMemPerBlock": 48 * 1024, "sharedMemPerBlockOptin": 99 * 1024}
+MODULE.cuda = SimpleNamespace(
+    Stream=SimpleNamespace(null=SimpleNamespace(synchronize=Module._synchronize)),
+    runtime=SimpleNamespace(getDeviceCount=lambda: 1, getDevice=lambda: 0, getDeviceProperties=lambda device: _PROPERTIES))

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import ctypes
 import re
+import tempfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from operator import index
 from pathlib import Path
@@ -33,6 +35,7 @@ _OPTIONS = ("-std=c++20", "-O1", "-ffp-contract=off", "-pthread")
 _DYNAMIC = re.compile(r"extern\s+__shared__\s+(?:__align__\(\d+\)\s*)?([\w:\s]+?)\s+(\w+)\s*\[\s*\]\s*;")
 _USUAL_SHARED, _MOST_SHARED = 48 * 1024, 99 * 1024
 _most = 4
+MULTIPROCESSORS = 6
 
 
 @contextmanager
@@ -49,9 +52,9 @@ def most_threads(most: int) -> Iterator[None]:
 class RawKernel(cupy.RawKernel):
     """A kernel whose calls run on the CPU. An array is passed as the pointer to its first element, whatever its strides.
 
-    Blocks run one after the other, the threads of a block at once, so that a missing __syncthreads() can show (and may
-    not). A block of more than 4 threads runs with 4, which blockDim says: a kernel must be right for any size of block.
-    `most_threads` changes the 4. A block of 1 thread runs in the caller's.
+    Blocks run one after the other, those of a cooperative kernel at once; the threads of a block at once, so that a missing
+    __syncthreads() can show (and may not). A block of more than 4 threads runs with 4, which blockDim says: a kernel must be
+    right for any size of block. `most_threads` changes the 4. A block of 1 thread runs in the caller's.
 
     Two things in the text are replaced: `extern "C"` goes, as g++ has functions of its own, and `extern __shared__ T name[];`
     becomes a pointer to a buffer. NaN (or -1) fills shared memory when a block begins.
@@ -61,10 +64,12 @@ class RawKernel(cupy.RawKernel):
     """
 
     _library: Any = None
+    _copies: tuple[Any, ...] = ()
+    _path: Path
     _allowed = _USUAL_SHARED
 
     def __call__(self, grid: tuple, block: tuple, args: Any, *, shared_mem: int = 0) -> None:
-        library = self._build()
+        self._build()
         geometry = [*_extent("grid", grid, (2**31 - 1, 65535, 65535)), *_extent("block", block, (1024, 1024, 64))]
         if np.prod(geometry[3:]) > 1024:
             raise ValueError(f"{self.name}: a block has at most 1024 threads, not {block}")
@@ -79,9 +84,18 @@ class RawKernel(cupy.RawKernel):
         self._check(args, numbers)
         note("kernels", self.name)
         pointers = (ctypes.c_void_p * len(numbers))(*(x.ctypes.data for x in numbers))
-        wrong = library.launch(pointers, (ctypes.c_uint * 6)(*geometry), ctypes.c_size_t(shared_mem))
-        if wrong:
-            raise RuntimeError(f"{self.name} {wrong.decode()}")
+        blocks = int(np.prod(geometry[:3]))
+        at_once = blocks if self.enable_cooperative_groups else 1           # all blocks, each in a library of its own
+        if at_once > MULTIPROCESSORS:
+            raise ValueError(f"{self.name}: {at_once} blocks cannot all be on {MULTIPROCESSORS} multiprocessors at once")
+
+        def launched(k: int) -> bytes | None:
+            own = (ctypes.c_uint * 8)(*geometry, k, blocks // at_once)
+            return self._copy(k).launch(pointers, own, ctypes.c_size_t(shared_mem))
+        with ThreadPoolExecutor(at_once) as pool:
+            for wrong in list(pool.map(launched, range(at_once))):
+                if wrong:
+                    raise RuntimeError(f"{self.name} {wrong.decode()}")
 
     def compile(self, log_stream: Any = None) -> None:
         self._build()
@@ -111,11 +125,17 @@ class RawKernel(cupy.RawKernel):
             macros = tuple(o for o in self.options if o.startswith(("-D", "-U")))
             launcher = host.compiled((Path(__file__).parent / "block.cpp").read_text(), (*_OPTIONS, "-c"))
             path = host.compiled(_SOURCE.format(name=self.name, text=text), (*_OPTIONS, "-shared", *macros), str(launcher))
-            library = ctypes.CDLL(str(path))
-            library.parameters.restype = library.launch.restype = ctypes.c_char_p
-            library.shared_size.restype = ctypes.c_size_t
-            self._library = library
+            self._path, self._library = path, _loaded(path)
         return self._library
+
+    def _copy(self, k: int) -> Any:
+        """The library a second time, as it has room for one block's shared memory."""
+        while len(self._copies) < k:
+            with tempfile.NamedTemporaryFile(suffix=".so") as file:
+                file.write(self._path.read_bytes())
+                file.flush()
+                self._copies = (*self._copies, _loaded(Path(file.name)))
+        return self._copies[k - 1] if k else self._library
 
     def _check(self, args: Any, numbers: list[np.ndarray]) -> None:
         wanted = self._library.parameters().decode().split()
@@ -123,6 +143,13 @@ class RawKernel(cupy.RawKernel):
                  for a, x in zip(args, numbers)]
         if len(wanted) != len(given) or not all(map(_fits, wanted, given)):
             raise TypeError(f"{self.name} takes {' '.join(wanted)}, not {' '.join(given)}")
+
+
+def _loaded(path: Path) -> ctypes.CDLL:
+    library = ctypes.CDLL(str(path))
+    library.parameters.restype = library.launch.restype = ctypes.c_char_p
+    library.shared_size.restype = ctypes.c_size_t
+    return library
 
 
 def _extent(what: str, given: Any, limits: tuple[int, ...]) -> list[int]:
