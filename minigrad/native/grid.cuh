@@ -1,5 +1,6 @@
 /* What a kernel that runs a whole loop calls. Its blocks stay for all steps: those of one part of the rows share out the units
-   of every value, and each keeps the weights of its units in shared memory. T is float or double. */
+   of every value, and each keeps the weights of its units in shared memory. T is float or double, and BLOCK how many numbers of a
+   left row are in shared memory at once. */
 
 struct __align__(16) Four { T x[4]; };
 
@@ -54,40 +55,45 @@ __device__ __forceinline__ void fetch(const T *source, long long step, int rows,
 }
 
 /* out (row, group * size + low + unit) = or += the sum over k of left (row, k) weights (group * units + unit, k), for all rows,
-   as many at a time as `chunk`, and the block's units of every group. A thread has a tile of four by four
-   results and, of k, one slice of several; `room` is shared memory for the left rows and for the sums of all slices. */
-__device__ __forceinline__ void product(long long all_rows, int chunk, int low, int units, int groups, int size,
-                                        int depth, const T *left, long long left_step, const T *weights, T *out,
-                                        long long out_step, bool accumulate, T *room)
+   as many at a time as `chunk`, and the block's units of every group. A thread has a tile of four by four results and, of k,
+   one slice of several; `room` is shared memory for the left rows and for the sums of all slices. */
+__device__ __forceinline__ void product(long long all_rows, int chunk, int low, int units, int groups, int size, int depth,
+                                        const T *left, long long left_step, const T *weights, T *out, long long out_step,
+                                        bool accumulate, T *room)
 {
-    const int step = padded(depth), columns = groups * units, across = fours(columns);
+    const int step = padded(min(depth, BLOCK)), weights_step = padded(depth), columns = groups * units, across = fours(columns);
     T *const parts = room + chunk * step;
     if (!columns)
         return;
     for (long long row = 0; row < all_rows; row += chunk) {
         const int rows = (int)min((long long)chunk, all_rows - row), down = fours(rows), tiles = across * down;
         const int slices = max(1, (int)blockDim.x / tiles);
-        fetch(left + row * left_step, left_step, rows, 4 * down, depth, room);
-        __syncthreads();
-        for (int job = threadIdx.x; job < tiles * slices; job += blockDim.x) {
-            const int slice = job / tiles, r = job % tiles / across, c = job % tiles % across;
-            T sums[4][4] = {};
-            for (int k = 4 * slice; k < depth; k += 4 * slices) {
-                Four a[4], w[4];
-                for (int i = 0; i < 4; ++i) {
-                    a[i] = *(const Four *)(room + (r + i * down) * step + k);
-                    w[i] = *(const Four *)(weights + (c + i * across) * step + k);
+        for (int at = 0; at < depth; at += BLOCK) {
+            const int here = min(BLOCK, depth - at);
+            fetch(left + row * left_step + at, left_step, rows, 4 * down, here, room);
+            __syncthreads();
+            for (int job = threadIdx.x; job < tiles * slices; job += blockDim.x) {
+                const int slice = job / tiles, r = job % tiles / across, c = job % tiles % across;
+                T sums[4][4] = {};
+                for (int k = 4 * slice; k < here; k += 4 * slices) {
+                    Four a[4], w[4];
+                    for (int i = 0; i < 4; ++i) {
+                        a[i] = *(const Four *)(room + (r + i * down) * step + k);
+                        w[i] = *(const Four *)(weights + (c + i * across) * weights_step + at + k);
+                    }
+                    for (int i = 0; i < 4; ++i)
+                        for (int j = 0; j < 4; ++j)
+                            for (int m = 0; m < 4; ++m)
+                                sums[i][j] += a[i].x[m] * w[j].x[m];
                 }
                 for (int i = 0; i < 4; ++i)
-                    for (int j = 0; j < 4; ++j)
-                        for (int m = 0; m < 4; ++m)
-                            sums[i][j] += a[i].x[m] * w[j].x[m];
+                    for (int j = 0; j < 4; ++j) {
+                        T *const part = parts + ((slice * 4 + i) * down + r) * 4 * across + j * across + c;
+                        *part = at ? *part + sums[i][j] : sums[i][j];
+                    }
             }
-            for (int i = 0; i < 4; ++i)
-                for (int j = 0; j < 4; ++j)
-                    parts[((slice * 4 + i) * down + r) * 4 * across + j * across + c] = sums[i][j];
+            __syncthreads();
         }
-        __syncthreads();
         for (int i = threadIdx.x; i < rows * columns; i += blockDim.x) {
             const int r = i / columns, c = i % columns;
             T sum = 0;

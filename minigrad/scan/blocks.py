@@ -20,18 +20,19 @@ from .plan import Plan
 if TYPE_CHECKING:
     from .gpu import Execution
 
-THREADS = 256
+MANY = 100_000                  # multiplications of a block in a step
 CHUNK = 32                      # rows that a product takes at once, at most
-WORTH = 300_000                 # clocks of a step beyond which products by cuBLAS, step by step, take no longer
+WORTH = 200_000                 # clocks of a step beyond which products by cuBLAS, step by step, take no longer
 
 
 class Shares(NamedTuple):
-    """tiles: parts of the rows. parts: of the units, for each tile. chunk: rows that a product takes at once. numbers: of
-    shared memory. clocks: what a step takes, roughly."""
+    """tiles: parts of the rows. parts: of the units, for each tile. chunk: rows that a product takes at once. threads: of a
+    block. numbers: of shared memory. clocks: what a step takes, roughly."""
 
     tiles: int
     parts: int
     chunk: int
+    threads: int
     numbers: int
     clocks: float
 
@@ -74,7 +75,7 @@ class Persistent:
         raw, size = self._raw[name], shares.numbers * self.dtype.itemsize
         if self._allowed.get(name, 0) < size:
             raw.max_dynamic_shared_size_bytes = self._allowed[name] = size
-        raw((shares.tiles * shares.parts,), (THREADS,), arguments, shared_mem=size)
+        raw((shares.tiles * shares.parts,), (shares.threads,), arguments, shared_mem=size)
 
     def _shares(self, name: str, rows: int, sizes: tuple[tuple[str, int], ...]) -> Shares | None:
         """Those with which a step is shortest, or None if the weights of no division fit into shared memory."""
@@ -93,11 +94,13 @@ def _divided(products: list[Product], scratch: int, rows: int, tiles: int, parts
     height = -(-rows // tiles)
     across = [_fours(p.groups * -(-p.size // parts)) for p in products]
     weights = sum(4 * n * _padded(p.depth) for n, p in zip(across, products))
+    threads = THREADS[sum(height * 4 * n * p.depth for n, p in zip(across, products)) > MANY]
     for chunk in range(min(CHUNK, 4 * _fours(height)), 0, -4):
-        room = max([scratch, *(chunk * _padded(p.depth) + 16 * max(THREADS, n * chunk // 4) for n, p in zip(across, products))])
+        room = max([scratch, *(chunk * _padded(min(p.depth, BLOCK)) + 16 * max(threads, n * chunk // 4)
+                               for n, p in zip(across, products))])
         if weights + room <= most:
             clocks = sum(-(-height // chunk) * _clocks(p, n, chunk) for n, p in zip(across, products))
-            return Shares(tiles, parts, chunk, weights + room, clocks + 2500 + (parts > 1) * (2500 + 15 * parts))
+            return Shares(tiles, parts, chunk, threads, weights + room, clocks + 2500 + (parts > 1) * (2500 + 15 * parts))
     return None
 
 

@@ -229,7 +229,8 @@ class Execution:
     def _set(self, name: str, array: Any) -> None:
         kind = self.homes.fields[name].kind
         array = self.xp.ascontiguousarray(array, self.gpu.dtype)
-        self.arrays[name] = array if kind in (ONCE, THREAD) else array.reshape(len(array), prod(array.shape[1:]))
+        flat = kind in (ONCE, THREAD) or array.ndim == 2
+        self.arrays[name] = array if flat else array.reshape(len(array), prod(array.shape[1:]))
 
     def step(self, home: Home) -> int:
         """The distance of rows, in numbers."""

@@ -24,6 +24,8 @@ from .plan import Half, Plan
 
 INTEGERS = ("steps", "rows", "reverse", "parts", "chunk")           # as Shares in blocks.py explains
 TABLES = ("counts", "offsets", "before_starts", "after_starts")
+THREADS = (256, 512)            # of a block, the more where it has many multiplications in a step
+BLOCK = 512                     # numbers of a left row that a product takes at once
 FIRST = {PACKED: "packed + ", BEFORE_STEP: "before + ", AFTER_STEP: "after + ", ROW: ""}
 
 
@@ -88,10 +90,11 @@ class _Writer:
                   for n in self.spaces]
         arguments = [*(f"long long {n}" for n in (*INTEGERS, *sizes)), *(f"const long long *{t}" for t in TABLES),
                      "unsigned *met", *(f"T *run_{f}" for f in self.fields)]
+        head = f'extern "C" __global__ void __launch_bounds__({THREADS[-1]})'
         lines = [
-            f"typedef {CTYPES[self.dtype]} T;", (files("minigrad.native") / "grid.cuh").read_text(),
+            f"typedef {CTYPES[self.dtype]} T;\n#define BLOCK {BLOCK}\n", (files("minigrad.native") / "grid.cuh").read_text(),
             helpers(self.regions, "__device__ inline ") + SUMS * bool(self.scratch), *self.functions,
-            fill(f'extern "C" __global__ void {self.name}({", ".join(arguments)})', 120, subsequent_indent="        "), "{",
+            fill(f'{head} {self.name}({", ".join(arguments)})', 120, subsequent_indent="        "), "{",
             "    extern __shared__ __align__(16) T room[];",
             "    const int part = blockIdx.x % parts, tile = blockIdx.x / parts, tiles = gridDim.x / parts;",
             "    const long long first = rows * tile / tiles, last = rows * (tile + 1) / tiles;", "    unsigned wanted = 0;",
