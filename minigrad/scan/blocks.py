@@ -14,7 +14,7 @@ from ..codegen.views import known
 from .divide import AFTER, BEFORE
 from .homes import Homes
 from .joined import Joined, groups_of
-from .persistent import Product, persistent
+from .persistent import BLOCK, THREADS, Product, persistent
 from .plan import Plan
 
 if TYPE_CHECKING:
