@@ -1,11 +1,12 @@
-"""Lower: products of a row's own matrices become sums of elementwise products, and means sums, for code that is generated
-loop by loop."""
+"""Lower: products of a row's own matrices become sums of elementwise products, means sums, and quotients by what is the same
+for many numbers products with its inverse, for code that is generated loop by loop."""
 
 from __future__ import annotations
 
 from math import prod
+from typing import Any
 
-from ..ops import products, reductions
+from ..ops import elementwise, products, reductions
 from ..symbol import Symbol
 from .trace import Graph
 
@@ -20,6 +21,8 @@ def lower(graph: Graph) -> Graph:
             value = (a.expand_dims(-1) * b.expand_dims(-3)).sum(-2)
         elif node.op is reductions.mean and (count := _count(node)):
             value = inputs[0].sum(node.attributes["axis"], keepdims=node.attributes["keepdims"]) * (1.0 / count)
+        elif node.op is elementwise.divide and _spread(inputs[1], node):
+            value = inputs[0] * (1.0 / inputs[1])
         elif all(a is b for a, b in zip(inputs, node.inputs)):
             value = node
         else:
@@ -29,6 +32,11 @@ def lower(graph: Graph) -> Graph:
         new[id(node)] = value
     order = [new[id(node)] for node in graph.nodes]
     return Graph(graph.inputs, {name: new[id(y)] for name, y in graph.outputs.items()}, order)
+
+
+def _spread(a: Any, node: Symbol) -> bool:
+    """Is an argument the same for many numbers of a row?"""
+    return isinstance(a, Symbol) and "T" in a.shape and a.shape != node.shape
 
 
 def _count(node: Symbol) -> int:

@@ -10,7 +10,7 @@ from ..ops import Cost, reductions
 from ..symbol import Symbol
 from .flow import Edge, Flow
 
-BEFORE, LOOP, AFTER = "before", "loop", "after"
+BEFORE, LOOP, AFTER = SIDES = "before", "loop", "after"
 SINKING = {False: (Cost.CHEAP, Cost.LAYOUT), True: (Cost.CHEAP, Cost.LAYOUT, Cost.COSTLY, Cost.REDUCTION)}
 
 
@@ -20,7 +20,7 @@ class Sides:
 
     def __init__(self, flow: Flow, fused: bool):
         self.flow = flow
-        self._sinking = SINKING[fused]
+        self._fused, self._sinking = fused, SINKING[fused]
         self._side: dict[int, str] = {}
         sums = [node for node in flow.order if sums_steps(node) and "B" in node.shape]
         reached = {id(c) for c in flow.carried}
@@ -46,7 +46,8 @@ class Sides:
         return AFTER if source == LOOP and self.of(edge.target) != LOOP else source
 
     def _sink(self) -> None:
-        """What costs little and only the loop uses is computed there, and never stands in memory for all steps."""
+        """What costs little is computed beside its users, and need not stand in memory for all steps until then; where
+        operations are fused, beside the first one if they are on two sides."""
         flow = self.flow
         users: dict[int, list[Symbol]] = {}
         for node in flow.order:
@@ -54,9 +55,9 @@ class Sides:
                 users.setdefault(id(a), []).append(node)
         fixed = {id(node) for node in (*flow.wanted, *(e.source for e in flow.edges))}
         for node in reversed(flow.order):
-            own = users.get(id(node), ())
-            if self._is_cheap(node) and id(node) not in fixed and all(self.of(user) == LOOP for user in own):
-                self._side[id(node)] = LOOP
+            beside = {self.of(user) for user in users.get(id(node), ())}
+            if id(node) not in fixed and self._is_cheap(node) and (len(beside) == 1 or (beside and self._fused)):
+                self._side[id(node)] = min(beside, key=SIDES.index)
 
     def _is_cheap(self, node: Symbol) -> bool:
         """Of every step, computed before the loop, and sooner computed again than fetched?"""

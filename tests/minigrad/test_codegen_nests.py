@@ -334,11 +334,11 @@ INLINE void norm(const T *x_in, const T *w_in, T *t4_out, T *scratch)
         t2 += centered * centered;
         centered_row[unit] = centered;
     }
-    T t3 = t2 + 1.0f;
+    T t3 = 1.0f / (t2 + 1.0f);
     #pragma omp simd
     for (long unit = 0; unit < 4; ++unit) {
         const T w = w_in[unit];
-        T t4 = w * centered_row[unit] / t3;
+        T t4 = w * centered_row[unit] * t3;
         t4_out[unit] = t4;
     }
 }

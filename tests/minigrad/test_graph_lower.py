@@ -19,6 +19,8 @@ CASES = {
     "product of products": (lambda a, b: (a @ b).transpose((0, 1, 3, 2)) @ a, {"a": (*ROWS, 3, 3), "b": (*ROWS, 3, 3)}),
     "means": (lambda a: {"last": a.mean(-1), "kept": a.mean((-2, -1), keepdims=True), "first": a.mean(-2) * 3},
               {"a": (*ROWS, 3, 4)}),
+    "quotients": (lambda a, b: {"by a number": a / a.exp().sum(-1, keepdims=True), "by a row": a / b, "by itself": a / (a + 9)},
+                  {"a": (*ROWS, 3), "b": (3,)}),
     "mean of a product": (lambda a, b: mg.tanh((a @ b).mean(-1)), {"a": (*ROWS, 2, 3), "b": (*ROWS, 3, 4)}),
 }
 
@@ -85,3 +87,9 @@ def test_names_stay_and_what_needs_no_change_is_the_same_object():
     assert lowered.outputs["gate"] is graph.outputs["gate"] and lowered.outputs["y"] is not graph.outputs["y"]
     assert [node.name for node in lowered.nodes if node.op and node.name] == ["gate", "product", "after"]
     assert next(node for node in lowered.nodes if node.name == "product").op.name == "sum"
+
+
+def test_one_division_for_a_row():
+    graph = lower(trace(lambda a, b: a.exp() / a.exp().sum(-1, keepdims=True) + a / b, a=(*ROWS, 3), b=(3,)))
+    assert [[x.shape for x in node.inputs if not isinstance(x, float)] for node in graph.nodes
+            if node.op and node.op.name == "divide"] == [[(*ROWS, 1)], [(*ROWS, 3), (3,)]]
