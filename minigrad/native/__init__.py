@@ -2,6 +2,6 @@
 memory to run them in."""
 
 from .build import NoCompiler, library, runtime, threads
-from .memory import Arena, address, empty
+from .memory import Arena, address, addresses, empty, placed
 
-__all__ = ["Arena", "NoCompiler", "address", "empty", "library", "runtime", "threads"]
+__all__ = ["Arena", "NoCompiler", "address", "addresses", "empty", "library", "placed", "runtime", "threads"]

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..codegen.views import features, known
-from ..native import Arena, address, empty, library, runtime, threads
+from ..native import Arena, address, addresses, empty, library, placed, runtime, threads
 from ..symbol import Symbol
 from .homes import AFTER_STEP, BEFORE_STEP, INTEGERS, ONCE, PACKED, ROW, TABLES, THREAD, Field, Home
 from .plan import Plan
@@ -41,7 +41,8 @@ class Native:
         inputs = plan.step.graph.inputs
         self.multiplications = sum(prod(inputs[p.weight].shape) for p in plan.step.products)
         given = [name for name in inputs if name in plan.kinds]
-        self.given = [(name, self.homes.names[name], self.position[self.homes.names[name]]) for name in given]
+        self.given = [(name, self.homes.names[name]) for name in given]
+        self.given_slots = [self.position[own] for _, own in self.given]
         self.memories = [(name, k - len(inputs[name].shape)) for name in given
                          for k, d in enumerate(inputs[name].shape) if d == "S"]
         self.states = [(name, self.homes.forward[id(inputs[name])]) for name in plan.carry]
@@ -56,7 +57,7 @@ class Native:
     def forward(self, rows: Rows, given: Mapping[str, Any], states: Mapping[str, Any]) -> tuple[Any, dict[str, Any], Any]:
         run = Execution(self, rows, given, states)
         y = run.value(FORWARD, self.plan.step.graph.outputs["y"])
-        last = {name: run.last(name, states[name]) for name in self.plan.carry}
+        last = {name: run.last(home, states[name]) for name, home in self.states}
         used: list[bool] = []
 
         def pull(g_y: Any, g_last: Mapping[str, Any]) -> dict[str, Any]:
@@ -82,7 +83,7 @@ class Native:
                 [(slot, offset) for (_, slot, _), offset in zip(own, offsets)], offsets[-1],
                 {name: (offset, shape) for (name, _, shape), offset in zip(own, offsets)},
                 [name for name, _, _ in own if name in self.visible],
-                [(*result, np.zeros if self.homes.fields[result[0]].zero else empty) for result in results])
+                [(*result, self.homes.fields[result[0]].zero) for result in results])
         return self._layouts[key]
 
     def _weights(self) -> list[tuple[str, str, slice]]:
@@ -125,14 +126,14 @@ class Native:
 class Layout(NamedTuple):
     """own:      fields that a half needs for itself: the slot of each in the struct, its offset in one block of memory.
     size:     of this block, in bytes.          places:   offset and shape of each of them by name.
-    visible:  those that NumPy uses as well.    results:  name, slot and shape of each result, and what makes its array.
+    visible:  those that NumPy uses as well.    results:  name, slot and shape of each result; is it to be cleared?
     """
 
     own: list[tuple[int, int]]
     size: int
     places: dict[str, tuple[int, tuple[int, ...]]]
     visible: list[str]
-    results: list[tuple[str, int, tuple[int, ...], Any]]
+    results: list[tuple[str, int, tuple[int, ...], bool]]
 
 
 class Execution:
@@ -155,11 +156,11 @@ class Execution:
     def _bind(self, given: Mapping[str, Any]) -> None:
         """Inputs by name, and the sizes that they tell."""
         native, dtype, arrays, slots = self.native, self.native.dtype, self.arrays, self.slots
-        for name, own, slot in native.given:
+        for name, own in native.given:
             array = given[name]
-            if array.dtype is not dtype or not array.flags.c_contiguous:
-                array = np.ascontiguousarray(array, dtype)
-            arrays[own], slots[slot] = array, address(array)
+            arrays[own] = array if array.dtype is dtype and array.flags.c_contiguous else np.ascontiguousarray(array, dtype)
+        for slot, at in zip(native.given_slots, addresses([*arrays.values()])):
+            slots[slot] = at
         for name, axis in native.memories:
             self.sizes["S"] = given[name].shape[axis]
         if native.program.scratch:
@@ -180,8 +181,8 @@ class Execution:
                     self._set(home.field, empty((self.rows.starts[-1], first.shape[1]), self.native.dtype))
                 self.rows.begin(self.arrays[home.field], first)
 
-    def last(self, name: str, first: Any) -> Any:
-        home = self.native.homes.forward[id(self.native.plan.step.graph.inputs[name])]
+    def last(self, home: Home, first: Any) -> Any:
+        """The last state, from the first one and where it lives."""
         array = self.arrays[home.field]
         return array if home.kind == ROW else self.rows.last(array, first)
 
@@ -214,9 +215,10 @@ class Execution:
             arrays[name] = arena.array(*layout.places[name], dtype)
             if self.native.homes.fields[name].zero:
                 arrays[name].fill(0)
-        for name, slot, shape, make in layout.results:
-            arrays[name] = array = make(shape, dtype)
-            slots[slot] = address(array)
+        for name, slot, shape, zero in layout.results:
+            arrays[name], slots[slot] = placed(shape, dtype)
+            if zero:
+                arrays[name].fill(0)
 
     def _call(self, half: str) -> None:
         """What belongs to no step, and the program."""
