@@ -2,12 +2,25 @@
    of every value, and each keeps the weights of its units in shared memory. T is float or double, and BLOCK how many numbers of a
    left row are in shared memory at once. */
 
+#ifndef REST
+#define REST()                  /* what a thread does that waits; a GPU's has nothing better to do */
+#endif
+
 struct __align__(16) Four { T x[4]; };
 
 /* The distance of rows in shared memory: a warp that reads four numbers of each of several rows finds them in all banks. */
 __device__ constexpr int padded(int depth) { return (depth + 31) / 32 * 32 + 4; }
 
 __device__ constexpr int fours(int count) { return (count + 3) / 4; }
+
+/* Where the rows of a step are. It is read a step ahead, as memory is slow. */
+struct Step { long long end, packed, before, after; };
+
+__device__ __forceinline__ Step step_of(long long step, const long long *counts, const long long *offsets,
+                                        const long long *before, const long long *after)
+{
+    return {counts[step], offsets[step], before[step], after[step]};
+}
 
 /* How many of so many units a block has at most. */
 __device__ inline int most_units(int units, int parts) { return (units + parts - 1) / parts; }
@@ -20,7 +33,7 @@ __device__ void meet(unsigned *met, unsigned wanted, int parts)
         __threadfence();
         atomicAdd(met, 1u);
         while ((int)(*(volatile unsigned *)met - wanted) < 0)
-            __nanosleep(20);
+            REST();
         __threadfence();
     }
     __syncthreads();
@@ -68,6 +81,9 @@ __device__ __forceinline__ void product(long long all_rows, int chunk, int low, 
     for (long long row = 0; row < all_rows; row += chunk) {
         const int rows = (int)min((long long)chunk, all_rows - row), down = fours(rows), tiles = across * down;
         const int slices = max(1, (int)blockDim.x / tiles);
+        const int mine = threadIdx.x, own_r = mine / columns, own_c = mine % columns;
+        const bool early = accumulate && mine < rows * columns;     /* the first result's old value, while the rows come */
+        const T old = early ? out[(row + own_r) * out_step + own_c / units * size + low + own_c % units] : 0;
         for (int at = 0; at < depth; at += BLOCK) {
             const int here = min(BLOCK, depth - at);
             fetch(left + row * left_step + at, left_step, rows, 4 * down, here, room);
@@ -97,10 +113,11 @@ __device__ __forceinline__ void product(long long all_rows, int chunk, int low, 
         for (int i = threadIdx.x; i < rows * columns; i += blockDim.x) {
             const int r = i / columns, c = i % columns;
             T sum = 0;
+#pragma unroll 8
             for (int slice = 0; slice < slices; ++slice)
                 sum += parts[(slice * 4 * down + r) * 4 * across + c];
             T *const at = out + (row + r) * out_step + c / units * size + low + c % units;
-            *at = accumulate ? *at + sum : sum;
+            *at = !accumulate ? sum : i == mine ? old + sum : *at + sum;
         }
         __syncthreads();
     }

@@ -99,9 +99,12 @@ class _Writer:
             "    const int part = blockIdx.x % parts, tile = blockIdx.x / parts, tiles = gridDim.x / parts;",
             "    const long long first = rows * tile / tiles, last = rows * (tile + 1) / tiles;", "    unsigned wanted = 0;",
             "    T *free = room;", "    met += tile;", *(f"    {line}" for line in (*shared, *self.begin, *self._kept())),
+            "    Step next = step_of(reverse ? steps - 1 : 0, counts, offsets, before_starts, after_starts);",
             "    for (long long k = 0; k < steps; ++k) {",
-            "        const long long step = reverse ? steps - 1 - k : k, end = min(last, counts[step]);",
-            "        const long long packed = offsets[step], before = before_starts[step], after = after_starts[step];",
+            "        const long long end = min(last, next.end), packed = next.packed;",
+            "        const long long before = next.before, after = next.after;",
+            "        if (k + 1 < steps)",
+            "            next = step_of(reverse ? steps - 2 - k : k + 1, counts, offsets, before_starts, after_starts);",
             *(f"        {line}" for line in "\n".join(body).split("\n")), "    }", "}", ""]
         return PersistentKernel(self.name, "\n".join(lines), sizes, list(self.fields), self.products, self.scratch)
 

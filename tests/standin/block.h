@@ -11,7 +11,7 @@
 #define __align__(bytes) alignas(bytes)
 #define __syncthreads() standin::meet(__LINE__)
 #define __threadfence() __atomic_thread_fence(__ATOMIC_SEQ_CST)
-#define __nanosleep(time) standin::rest()
+#define REST() standin::rest()
 
 extern unsigned char __start_shared_memory[] __attribute__((weak, visibility("hidden")));    // the linker knows them
 extern unsigned char __stop_shared_memory[] __attribute__((weak, visibility("hidden")));
