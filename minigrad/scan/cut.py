@@ -38,6 +38,13 @@ class CutStep:
     pres: dict[str, int]
     biases: dict[str, list[str]] = field(default_factory=dict)
 
+    def __str__(self) -> str:
+        """The sums that were cut out, and the graph that is left."""
+        terms = {pre: [f"{p.left}·{p.weight}ᵀ" for p in self.products if p.target == pre] for pre in self.pres}
+        sums = [f"{pre} = {' + '.join([*terms[pre], *self.biases[pre]])}" for pre in self.pres]
+        early = [f"once, before everything:\n{self.prologue}"] if self.prologue.outputs else []
+        return "\n".join([*early, *sums, str(self.graph)])
+
 
 def cut(graph: Graph) -> CutStep:
     return _Cutter(graph).cut()

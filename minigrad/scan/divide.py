@@ -37,6 +37,15 @@ class Sides:
         self._sink()
         self.sums = [node for node in sums if self.of(node.inputs[0]) == LOOP]
 
+    def __str__(self) -> str:
+        lines = []
+        for side in (BEFORE, LOOP, AFTER):
+            nodes = [node.name or node.op.name for node in self.flow.order if self.flow.computed(node) and self.of(node) == side
+                     and node.op]
+            edges = [f"[{edge.weight}]" for edge in self.flow.products if self.of_edge(edge) == side]
+            lines.append(f"{side}: {', '.join([*edges, *nodes]) or '-'}")
+        return "\n".join(lines)
+
     def of(self, node: Symbol) -> str:
         return self._side[id(node)]
 

@@ -20,6 +20,13 @@ class Levels:
             self._level[id(node)] = max([0, *beside, *products])
         self._postpone()
 
+    def __str__(self) -> str:
+        stages: dict[str, list[str]] = {}
+        for node in self.flow.order:
+            if node.op and self.flow.computed(node):
+                stages.setdefault(f"{self.sides.of(node)} {self.of(node)}", []).append(node.name or node.op.name)
+        return "\n".join(f"{stage}: {', '.join(names)}" for stage, names in stages.items()) or "-"
+
     def of(self, node: Symbol) -> int:
         return self._level[id(node)]
 

@@ -3,7 +3,7 @@ choose what to save, divide, level, merge. Both directions go through the same p
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -89,11 +89,16 @@ class Plan:
         return "\n".join([*lines, f"saved: {', '.join(map(_label, self.saved)) or '-'}"])
 
 
-def plan(graph: Graph, carry: dict[str, str], wanted: Sequence[str] | None, fused: bool = False) -> Plan:
+def plan(graph: Graph, carry: dict[str, str], wanted: Sequence[str] | None, fused: bool = False,
+         watch: Callable[[str, object], None] = lambda name, result: None) -> Plan:
     """carry: input that a step receives -> output that updates it. wanted: inputs whose gradients are asked for, beside those
     of the carried ones; None if no gradient is. fused: for code in which an operation costs less than the memory that its
-    result would take for all steps."""
-    step = cut(simplify(lower(graph) if fused else graph))
+    result would take for all steps. watch: is told of every pass its name and its result, which str() prints."""
+    watch("trace", graph)
+    if fused:
+        watch("lower", graph := lower(graph))
+    watch("simplify", graph := simplify(graph))
+    watch("cut", step := cut(graph))
     columns = planes(step)
     width = max((c.stop for c in columns.values()), default=0)
     leaf, out = step.graph.inputs, step.graph.outputs
@@ -101,29 +106,36 @@ def plan(graph: Graph, carry: dict[str, str], wanted: Sequence[str] | None, fuse
     states, news = [leaf[s] for s in carry], [out[n] for n in carry.values()]
     results = [y for name, y in out.items() if not name.startswith("left.")]
     if wanted is None:
-        forward = _half(Flow(step.graph, edges, states, news, results, set(), backward=False), columns, fused)
-        return Plan(step, carry, columns, width, forward, None, [])
+        forward = _half(Flow(step.graph, edges, states, news, results, set(), backward=False), columns, fused, watch)
+        made = Plan(step, carry, columns, width, forward, None, [])
+        watch("merge", made)
+        return made
 
     by = [*carry, *(name for name in leaf if name in step.pres or name in wanted or name in step.prologue.outputs)]
-    gradients = simplify(derive(step.graph, list(dict.fromkeys(by))), keep=step.graph.nodes)
+    watch("derive", gradients := derive(step.graph, list(dict.fromkeys(by))))
+    watch("simplify", gradients := simplify(gradients, keep=step.graph.nodes))
     adjoint, seed = gradients.outputs, gradients.inputs
     back = [Edge(adjoint[f"d_{p.target}"], seed[f"g_{p.left}"], p.weight, p.target) for p in step.products
             if f"d_{p.target}" in adjoint]
     lefts = [out[left] for left in dict.fromkeys(p.left for p in step.products)]
     keep = saved([*adjoint.values(), *lefts], step, [*states, *news])
-    forward = _half(Flow(step.graph, edges, states, news, [*results, *keep], set(), backward=False), columns, fused)
+    watch("save", f"for the backward half: {', '.join(map(_label, [*states, *keep]))}")
+    forward = _half(Flow(step.graph, edges, states, news, [*results, *keep], set(), backward=False), columns, fused, watch)
     known = {id(s) for s in (*keep, *states, *news)}
     inner = {f"d_{name}" for name in (*carry, *step.pres)}              # of these only the current step's are needed
     flow = Flow(gradients, back, [seed[f"g_{n}"] for n in carry.values()],
                 [adjoint[f"d_{s}"] for s in carry if f"d_{s}" in adjoint],
                 [*(g for name, g in adjoint.items() if name not in inner), *lefts], known, backward=True)
-    return Plan(step, carry, columns, width, forward, _half(flow, columns, fused), keep)
+    made = Plan(step, carry, columns, width, forward, _half(flow, columns, fused, watch), keep)
+    watch("merge", made)
+    return made
 
 
-def _half(flow: Flow, columns: Planes, fused: bool) -> Half:
+def _half(flow: Flow, columns: Planes, fused: bool, watch: Callable[[str, object], None]) -> Half:
     """Nodes and products into the stages of their sides."""
-    sides = Sides(flow, fused)
-    levels = Levels(flow, sides)
+    half = "backward" if flow.backward else "forward"
+    watch(f"divide, {half}", sides := Sides(flow, fused))
+    watch(f"level, {half}", levels := Levels(flow, sides))
     stages: dict[str, list[Stage]] = {BEFORE: [], LOOP: [], AFTER: []}
 
     def stage(side: str, k: int) -> Stage:

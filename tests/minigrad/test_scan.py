@@ -270,3 +270,20 @@ def test_states_and_products_without_operations_between(cell, reverse, rng):
         both.append([ys, xs.grad, *last, *(s.grad for s in state), *(p.grad for p in layer.parameters())])
     for a, b_ in zip(*both):
         np.testing.assert_allclose(a.numpy(), b_.numpy(), atol=1e-11)
+
+
+def test_every_pass_is_shown():
+    """In the order in which they run, each with its result."""
+    loop = rnn.Recurrent(rnn.LSTM, 2, 3).layers[0]["forward"].loop
+    shown = []
+    plan(loop.graph, loop.carry, tuple(loop.kinds), True, lambda name, result: shown.append((name, str(result))))
+    names = [name for name, _ in shown]
+    assert names == ["trace", "lower", "simplify", "cut", "derive", "simplify", "save", "divide, forward", "level, forward",
+                     "divide, backward", "level, backward", "merge"]
+    texts = dict(shown)
+    assert texts["cut"].startswith("f_pre = left.h·W_f.hᵀ + left.x·W_f.xᵀ + b_f\n")
+    assert texts["save"] == "for the backward half: h, c, f, i, g, o"
+    assert texts["divide, forward"] == (
+        "before: [W_f.x], [W_i.x], [W_g.x], [W_o.x]\n"
+        "loop: [W_f.h], [W_i.h], [W_g.h], [W_o.h], o, f, multiply, i, g, multiply, c_next, tanh, h_next\nafter: -")
+    assert "d_c_next" in texts["derive"] and texts["level, backward"].startswith("loop 0: ")
