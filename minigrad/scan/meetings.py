@@ -49,7 +49,7 @@ def meetings(actions: Sequence[Action]) -> set[int]:
                 found.add(k)
                 since = []
             since += action.accesses
-        since = [_later(access) for access in since if access.kind in (AFTER_STEP, ROW)]
+        since = list(dict.fromkeys(_later(access) for access in since if access.kind in (AFTER_STEP, ROW)))
         if found == known and since == begin:               # every further step is as this one
             return found
 
