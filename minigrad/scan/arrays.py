@@ -59,7 +59,8 @@ class Execution:
             return self._summed(node)
         get = self.stack if "T" in node.shape else self.value
         given = [get(a) if isinstance(a, Symbol) else a for a in node.inputs]
-        return node.op.array(self.xp, *given, **node.attributes)  # type: ignore[union-attr]
+        array = node.op.array(self.xp, *given, **node.attributes)  # type: ignore[union-attr]
+        return array.astype(self.work.dtype, copy=False)        # a truth value times a Python float would be float64
 
     def _summed(self, node: Symbol) -> Any:
         """A sum over steps, and rows unless it keeps them; packed, both stand in the first axis."""
@@ -270,7 +271,7 @@ def _of_weights(back: Execution, half: Half) -> dict[str, Any]:
     plan, step = back.plan, back.plan.step
     out: dict[str, Any] = {}
     fed = {e.pre for e in half.flow.edges}
-    for left, group in plan.deferred():
+    for left, group in plan.deferred:
         product = back.work[:, group.columns].T @ back.stack(left)
         for edge in group.edges:
             own = plan.columns[edge.pre]

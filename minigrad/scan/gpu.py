@@ -115,7 +115,7 @@ class Execution:
         found |= {name: self.arrays[names[f"g_{name}"]] for name in plan.carry}
         fed = {e.pre for e in half.flow.edges}
         work = self.arrays[self.homes.work]
-        for left, group in plan.deferred():
+        for left, group in plan.deferred:
             product = work[:, group.columns].T @ self.value("backward", left)
             for edge in group.edges:
                 own = plan.columns[edge.pre]

@@ -63,6 +63,7 @@ class Plan:
     backward: Half | None
     saved: list[Symbol]
 
+    @cached_property
     def deferred(self) -> list[tuple[Symbol, Group]]:
         """The products that give the gradients of weights, from all steps at once: left operands, and the pre-activations
         whose gradients they are multiplied with."""

@@ -221,7 +221,7 @@ class _Writer:
         """Gradients of matrices and biases, from the gradients of all pre-activations: each thread its columns of these."""
         step, fed = self.plan.step, {e.pre for e in self.half.flow.edges}
         lines = []
-        for left, group in self.plan.deferred():
+        for left, group in self.plan.deferred:
             home, width = self.homes.of("backward", left), left.shape[-1]
             name, height = f"d_weights_{len(self.merged)}", group.columns.stop - group.columns.start
             self.merged[name] = group.edges

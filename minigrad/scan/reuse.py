@@ -28,7 +28,7 @@ class Reuse:
         self.planes: dict[int, str] = {}
         inputs, saved = plan.step.graph.inputs, {id(s) for s in plan.saved}
         again = {id(x) for _, _, region in regions_of(plan.backward) for x in region.inputs} if plan.backward else set()
-        again |= {id(left) for left, _ in plan.deferred()}              # for the gradients of weights
+        again |= {id(left) for left, _ in plan.deferred}              # for the gradients of weights
         kept = [pre for pre in plan.columns if id(inputs[pre]) in saved | again]
         self.moved = [pre for pre in kept if not self._until_gradient(pre, inputs[pre])]
         self._take_planes()
