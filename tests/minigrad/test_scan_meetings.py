@@ -1,4 +1,4 @@
-"""Where blocks wait for each other: by hand, and for every shipped cell against a list of who touches what, number by number."""
+"""Where blocks wait for each other: by hand, and in every shipped cell against who touches which number, one by one."""
 
 from collections import defaultdict
 from itertools import product
