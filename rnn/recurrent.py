@@ -16,6 +16,7 @@ from minigrad.tensor import Tensor
 from .cell import Cell
 from .checks import check_extras, check_float, check_lengths, check_state
 from .explain import Explanation, explain
+from .interchange import torch_weights
 from .language.cell_type import CellType
 from .language.structure import CellGraph
 
@@ -118,6 +119,17 @@ class Recurrent(Module):
         """The equations, the plan of the time loop and the source that runs each step, of the first layer's cell, to be
         printed or read part by part."""
         return explain(self.layers[0]["forward"])
+
+    # -- other libraries' weights -------------------------------------------------------------------------------------------
+    def torch_state_dict(self) -> dict[str, np.ndarray]:
+        """The parameters as a torch.nn.RNN, LSTM or GRU of the same equations calls and packs them, as NumPy arrays. Raises
+        TypeError for a cell that PyTorch does not have."""
+        return torch_weights.torch_state_dict(self)
+
+    def load_torch_state_dict(self, state: Any) -> None:
+        """Take the parameters from the state_dict of a torch.nn.RNN, LSTM or GRU: its tensors, or arrays. Raises KeyError or
+        ShapeError if a name or a shape does not fit, and then changes nothing."""
+        torch_weights.load_torch_state_dict(self, state)
 
     def _checked(self, xs: Any) -> Tensor:
         s = self.layers[0]["forward"].structure
