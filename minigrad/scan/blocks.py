@@ -68,7 +68,7 @@ class Persistent:
         reverse = run.rows.reverse == (name == "forward")
         integers = (run.rows.steps, run.rows.rows, reverse, shares.parts, shares.chunk,
                     *(run.sizes[size] for size in kernel.sizes))
-        if name == "forward":
+        if run.met is None:
             run.met = self.xp.zeros((len(self._raw), self.blocks), np.uint32)
         arguments = (*map(np.int64, integers), *run.rows.device_tables, run.met[-1 if name == "backward" else 0],
                      *(run.field(f) for f in kernel.fields))
