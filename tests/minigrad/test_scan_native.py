@@ -596,7 +596,8 @@ def test_the_choice_may_be_changed_at_any_time(rng):
 def test_other_choices_are_refused(choice):
     with pytest.raises(ValueError) as error:
         Recurrent(rnn.GRU, 2, 3, compile=choice)
-    assert str(error.value) == f"Recurrent: compile is one of True, False, 'native', 'numpy', not {choice!r}"
+    assert str(error.value) == ("Recurrent: compile is one of True, False, 'native', 'numpy', 'persistent', 'stages', "
+                                f"not {choice!r}")
 
 
 def test_native_is_refused_for_tensors_on_a_gpu(device):
