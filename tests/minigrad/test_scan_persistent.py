@@ -3,13 +3,13 @@ chosen; and what NVRTC makes of it."""
 
 import io
 import re
-from math import prod
 
 import numpy as np
 import pytest
 
 import minigrad as mg
 import rnn
+import shares
 import standin
 from minigrad import backends, concatenate, sigmoid, softmax, tanh
 from minigrad.codegen.unit_function import unit_function, units_of
@@ -31,17 +31,12 @@ RAGGED = [3, 1, 0, 2, 3, 2, 1]
 
 @pytest.fixture
 def share(monkeypatch):
-    """A function that fixes how everything is shared out; `parts` 0 leaves it to Persistent."""
+    """A function that fixes how everything is shared out."""
     def fixed(tiles, parts, chunk=blocks.CHUNK, block=persistent.BLOCK):
-        def shares(self, name, rows, sizes):
-            kernel = self.kernels[name]
-            scratch = max((sum(prod(dict(sizes).get(d, d) for d in axes) for axes in values) for values in kernel.scratch),
-                          default=0)
-            return blocks._divided(kernel.products, scratch, rows, tiles, parts, self.numbers)
         for module in blocks, persistent:
             monkeypatch.setattr(module, "BLOCK", block)
         monkeypatch.setattr(blocks, "CHUNK", chunk)
-        monkeypatch.setattr(blocks.Persistent, "_shares", shares)
+        monkeypatch.setattr(blocks.Persistent, "_shares", shares.fixed(tiles, parts))
     return fixed
 
 
@@ -242,12 +237,10 @@ def test_shares_fit_into_the_gpu(rng, device):
     runs, = layer.layers[0]["forward"].loop._executors.values()
     way = runs.persistent
     for rows in 1, 4, 5, 64, 1000:
-        shares = way.shares("forward", rows, ())
-        assert 1 <= shares.tiles * shares.parts <= way.blocks and shares.tiles <= -(-rows // 4)
-        assert shares.numbers <= way.numbers and shares.chunk % 4 == 0 and shares.threads in persistent.THREADS
-        (p,) = way.kernels["forward"].products
-        weights = p.groups * -(-p.size // shares.parts) * p.depth
-        assert weights < shares.numbers
+        found, (p,) = way.shares("forward", rows, ()), way.kernels["forward"].products
+        assert 1 <= found.tiles * found.parts <= way.blocks and found.tiles <= -(-rows // 4)
+        assert found.chunk % 4 == 0 and found.threads in persistent.THREADS
+        assert p.groups * -(-p.size // found.parts) * p.depth < found.numbers <= way.numbers
 
 
 # -- functions of units -------------------------------------------------------------------------------------------------------

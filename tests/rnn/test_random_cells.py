@@ -12,13 +12,19 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import assume, given, note, settings
+from hypothesis import assume, given, note, reject, settings
 from hypothesis import strategies as st
 
 import minigrad as mg
 import rnn
+import shares
+import standin
+from minigrad import backends
 from minigrad.autograd import differentiate
+from minigrad.backends.cupy import CupyBackend
+from minigrad.codegen.views import Unsupported
 from minigrad.graph import derive
+from minigrad.scan.blocks import Persistent
 from rnn.language import CellGraph
 
 INPUT, HIDDEN = 3, 4
@@ -277,6 +283,51 @@ def test_generated_c_agrees_with_the_layer_operation_by_operation(cache, draft, 
 def test_generated_c_agrees_for_many_cells(cache, draft, seed, data):
     assume(not compares_twins(draft))
     check_against_eager(draft, seed, data, "native")
+
+
+@pytest.fixture(scope="module")
+def gpu(cache):
+    """The stand-in for one."""
+    if not standin.available():
+        pytest.skip("CuPy is not installed")
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("XDG_CACHE_HOME", os.environ["MINIGRAD_CACHE"])
+        patched.setattr(backends, "_BY_DEVICE", dict(backends._BY_DEVICE))
+        patched.setattr(backends, "_BY_ARRAY_TYPE", dict(backends._BY_ARRAY_TYPE))
+        backends.register(CupyBackend(xp=standin.cupy_module()))
+        yield
+
+
+def check_one_kernel(draft, seed, data):
+    """Shared out so that blocks meet, and some have no row or no unit."""
+    assume(not compares_twins(draft))
+    layer, x, states, lengths = drawn_layer(draft, seed, data, most_layers=2)
+    expected = results(layer, False, x, states, lengths, seed)
+    there = [mg.tensor(a.numpy(), device="cuda", requires_grad=True) for a in (x, *states.values())]
+    layer.to("cuda")
+    with mg.device("cuda"), pytest.MonkeyPatch.context() as patched:
+        patched.setattr(Persistent, "_shares", shares.fixed(*data.draw(st.sampled_from([(1, 2), (1, 5), (2, 3)]))))
+        try:
+            found = results(layer, "persistent", there[0], dict(zip(states, there[1:])), lengths, seed)
+        except Unsupported as error:
+            note(str(error))
+            reject()
+    for name, value in expected.items():
+        largest = np.abs(value.numpy()).max(initial=1)
+        np.testing.assert_allclose(found[name].numpy(), value.numpy(), rtol=0, atol=1e-10 * largest, err_msg=name)
+
+
+@number_of(25)
+@given(drafts(), seeds, st.data())
+def test_one_kernel_agrees_with_the_layer_operation_by_operation(gpu, draft, seed, data):
+    check_one_kernel(draft, seed, data)
+
+
+@pytest.mark.slow
+@number_of(300)
+@given(drafts(), seeds, st.data())
+def test_one_kernel_agrees_for_many_cells(gpu, draft, seed, data):
+    check_one_kernel(draft, seed, data)
 
 
 @examples
