@@ -7,8 +7,10 @@ from math import prod
 from typing import TYPE_CHECKING
 
 from minigrad import ShapeError
-from minigrad.codegen import cuda_kernel, python_function, row_function
+from minigrad.codegen import Unsupported, cuda_kernel, python_function, row_function
 from minigrad.graph import Region
+from minigrad.scan.homes import Homes
+from minigrad.scan.persistent import PersistentKernel, persistent
 from minigrad.scan.plan import Half, Plan, Stage
 from minigrad.symbol import Symbol
 
@@ -29,7 +31,8 @@ class Explanation:
     forward, backward:  what is computed when, and in which products.
     kept, again: values that the backward half finds in memory, and those that it computes a second time.
     work:        numbers of floating-point operations and of bytes, a row and step.
-    sources:     by dialect ("Python", "C", "CUDA"), the functions of the regions in the order in which they run.
+    sources:     by dialect ("Python", "C", "CUDA"), the functions of the regions in the order in which they run; on a GPU the
+                 loop of a half is one kernel, if it has one.
     """
 
     title: str
@@ -47,7 +50,7 @@ class Explanation:
                     ("work, a row and step", self.work)]
         parts = [self.title, *("\n".join([name, *(f"    {line}" for line in lines)]) for name, lines in sections if lines)]
         for dialect, texts in self.sources.items():
-            parts += [f"{dialect} {'-' * (127 - len(dialect))}", *texts]
+            parts += [f"{dialect} {'-' * (127 - len(dialect))}", *texts] if texts else []
         return "\n\n".join(parts)
 
 
@@ -57,14 +60,28 @@ def explain(cell: Cell) -> Explanation:
     plan = cell.loop.plan((s.input, *cell.weights), fused=True)
     definition = type(cell).__cell__.definition
     sizes = ", ".join(f"{k} {v}" for k, v in {s.input: s.input_size, **s.states}.items())
-    halves = [plan.forward, *([plan.backward] if plan.backward else [])]
-    regions = [region for half in halves for side in half.regions.values() for region in side if region.outputs]
+    halves = {"forward": plan.forward, **({"backward": plan.backward} if plan.backward else {})}
+    regions = [region for half in halves.values() for side in half.regions.values() for region in side if region.outputs]
+    kernels = _kernels(plan, [*halves], cell.dtype.name)
+    sources = {dialect: [text for region in regions if (text := _source(region, dialect, cell.dtype.name))]
+               for dialect in DIALECTS if dialect != "CUDA" or kernels is None}
+    if kernels is not None:
+        sources["CUDA"] = [f"// {name}: the loop's one kernel, without what no cell changes: minigrad/native/grid.cuh\n"
+                           f"{kernel.own.strip()}" for name, kernel in kernels.items()]
+    sections = {name: _half(half, plan, (kernels or {}).get(name)) for name, half in halves.items()}
     return Explanation(
         f"{s.name}: {sizes}, {sum(p.size for p in cell.weights.values()):,} parameters",
-        equations(definition) if definition else [], _half(plan.forward, plan),
-        _half(plan.backward, plan) if plan.backward else [],
-        _kept(cell, plan), _again(plan), _work(cell, plan, halves),
-        {dialect: [text for region in regions if (text := _source(region, dialect, cell.dtype.name))] for dialect in DIALECTS})
+        equations(definition) if definition else [], sections["forward"], sections.get("backward", []),
+        _kept(cell, plan), _again(plan), _work(cell, plan, [*halves.values()]), sources)
+
+
+def _kernels(plan: Plan, names: list[str], dtype: str) -> dict[str, PersistentKernel] | None:
+    """Those that run the loops of the halves on a GPU, or None where a GPU runs each stage by a kernel of its own."""
+    try:
+        homes = Homes(plan)
+        return {name: kernel for name in names if (kernel := persistent(name, plan, homes, dtype))}
+    except Unsupported:
+        return None
 
 
 def _source(region: Region, dialect: str, dtype: str) -> str:
@@ -80,15 +97,21 @@ def _source(region: Region, dialect: str, dtype: str) -> str:
         return ""
 
 
-def _half(half: Half, plan: Plan) -> list[str]:
+def _half(half: Half, plan: Plan, kernel: PersistentKernel | None) -> list[str]:
     lines = []
     for side, when in _WHEN.items():
         steps = [line for k, stage in enumerate(getattr(half, side)) for line in _stage(stage, half.regions[side][k])]
+        if side == "loop" and kernel:
+            steps += [f"on a GPU, blocks that share rows meet {_times(kernel.meetings)}"]
         if side == "after" and half is plan.backward:
             steps += ["gradients of all matrices and biases, one product for each operand"]
         if steps:
             lines += [f"{when}:", *(f"    {line}" for line in steps)]
     return lines
+
+
+def _times(count: int) -> str:
+    return ("never", "once", "twice")[count] if count < 3 else f"{count} times"
 
 
 def _stage(stage: Stage, region: Region) -> list[str]:

@@ -41,12 +41,16 @@ class Product:
 @dataclass
 class PersistentKernel:
     """code:     CUDA with a kernel `name`. Its arguments are INTEGERS, `sizes`, TABLES, the counter of meetings, and `fields`.
+    own:      the part of it that is this cell's, which follows grid.cuh.
+    meetings: how often blocks that share rows meet in a step.
     products: the products of a step.
     scratch:  the axes of what each function of a row keeps in shared memory, or [] if no row has functions of its own.
     """
 
     name: str
     code: str
+    own: str
+    meetings: int
     sizes: list[str]
     fields: list[str]
     products: list[Product]
@@ -91,8 +95,8 @@ class _Writer:
         arguments = [*(f"long long {n}" for n in (*INTEGERS, *sizes)), *(f"const long long *{t}" for t in TABLES),
                      "unsigned *met", *(f"T *run_{f}" for f in self.fields)]
         head = f'extern "C" __global__ void __launch_bounds__({THREADS[-1]})'
-        lines = [
-            f"typedef {CTYPES[self.dtype]} T;\n#define BLOCK {BLOCK}\n", (files("minigrad.native") / "grid.cuh").read_text(),
+        grid = (files("minigrad.native") / "grid.cuh").read_text()
+        own = "\n".join([
             helpers(self.regions, "__device__ inline ") + SUMS * bool(self.scratch), *self.functions,
             fill(f'{head} {self.name}({", ".join(arguments)})', 120, subsequent_indent="        "), "{",
             "    extern __shared__ __align__(16) T room[];",
@@ -105,8 +109,9 @@ class _Writer:
             "        const long long before = next.before, after = next.after;",
             "        if (k + 1 < steps)",
             "            next = step_of(reverse ? steps - 2 - k : k + 1, counts, offsets, before_starts, after_starts);",
-            *(f"        {line}" for line in "\n".join(body).split("\n")), "    }", "}", ""]
-        return PersistentKernel(self.name, "\n".join(lines), sizes, list(self.fields), self.products, self.scratch)
+            *(f"        {line}" for line in "\n".join(body).split("\n")), "    }", "}", ""])
+        code = f"typedef {CTYPES[self.dtype]} T;\n#define BLOCK {BLOCK}\n\n{grid}\n{own}"
+        return PersistentKernel(self.name, code, own, len(meeting), sizes, list(self.fields), self.products, self.scratch)
 
     # -- what happens in a step -----------------------------------------------------------------------------------------------
     def _actions(self) -> list[Action]:

@@ -185,6 +185,23 @@ def test_cells_of_other_kinds(cell, sizes, tiles, parts, share, rng, device):
     check(layer)
 
 
+@pytest.mark.parametrize("name", SHIPPED)
+def test_the_threads_of_a_block_wait_before_all_that_it_does(name):
+    """In a block of a CPU's threads nothing may show that they do not."""
+    cell = SHIPPED[name](3, 6, **sizes_of(SHIPPED[name]))
+    plan = cell.loop.plan((cell.structure.input, *cell.weights), fused=True)
+    for half in "forward", "backward":
+        if kernel := persistent.persistent(half, plan, Homes(plan), "float32"):
+            step = kernel.own.split("    for (long long k = 0; k < steps; ++k) {\n")[1]
+            begins = re.findall(r"^        (\w+)\b.*$", step, re.M)
+            waits = [word in ("meet", "__syncthreads") for word in begins]
+            assert all(waits[k - 1] for k, word in enumerate(begins) if word in ("product", "for"))
+            assert begins.count("meet") == kernel.meetings
+            rows = re.findall(r"^        for \(long long row = .*?^        }", step, re.M | re.S)
+            assert all(each.endswith("            __syncthreads();\n        }") for each in rows)
+            assert len(rows) == len(kernel.scratch)
+
+
 # -- when it is chosen --------------------------------------------------------------------------------------------------------
 def launched(layer, rows=7):
     with standin.counting() as counts:

@@ -1,8 +1,11 @@
 """What is said of a cell's plan."""
 
+import re
+
 import pytest
 
 import rnn
+from minigrad.codegen import Unsupported
 from rnn.__main__ import main
 from shipped import SHIPPED, sizes_of
 
@@ -21,6 +24,32 @@ def test_an_lstm_is_explained_in_its_own_names():
                  "    c_next = f * c + i * g",
                  "    d_f_pre = d_f * (f * (1.0 - f))"):
         assert line in text.splitlines(), line
+
+
+def test_cuda_is_the_kernel_that_runs_the_loop_without_what_all_cells_share():
+    explained = rnn.Recurrent(rnn.PeepholeLSTM, 6, 5).explain()
+    assert [text.splitlines()[0] for text in explained.sources["CUDA"]] == [
+        f"// {half}: the loop's one kernel, without what no cell changes: minigrad/native/grid.cuh"
+        for half in ("forward", "backward")]
+    for half, text in zip(("forward", "backward"), explained.sources["CUDA"]):
+        assert re.search(rf'extern "C" __global__ void __launch_bounds__\(512\) {half}\(', text)
+        assert text.count("meet(met, ") == 2 and "__device__ void meet" not in text
+        assert max(map(len, text.splitlines())) <= 128
+        assert "    on a GPU, blocks that share rows meet twice" in getattr(explained, half)
+    assert "        T c_next = f * c + i_ * g;" in explained.sources["CUDA"][0]
+
+
+def test_where_a_gpu_runs_each_stage_by_itself_cuda_is_what_it_runs(monkeypatch):
+    def unsupported(*_): raise Unsupported("a kernel")
+    monkeypatch.setattr(rnn.explain, "persistent", unsupported)
+    explained = rnn.Recurrent(rnn.LSTM, 6, 5).explain()
+    assert "forward_1(T f_pre, " in explained.sources["CUDA"][0] and "c_next = f * c + i_ * g;" in explained.sources["CUDA"][0]
+    assert "meet" not in str(explained)
+
+
+def test_a_loop_that_is_empty_has_no_kernel():
+    explained = rnn.Recurrent(rnn.AdditiveAttention, 6, 5, memory=2).explain()
+    assert explained.sources["CUDA"] == [] and "CUDA" not in str(explained) and "meet" not in str(explained)
 
 
 def test_hoisted_stands_before_the_loop_and_deferred_after():
