@@ -258,6 +258,49 @@ def test_a_missing_barrier_shows(missing):
     assert np.isnan(out.get()[0]) if missing else out.get().tolist() == [1.0] * 4
 
 
+RELAY = """extern "C" __global__ void relay(unsigned *met, int *out)
+{
+    __shared__ int mine;
+    for (unsigned round = 1; round <= 3; ++round) {
+        if (threadIdx.x == 0)
+            mine = out[(blockIdx.x + 1) % gridDim.x];
+        __syncthreads();
+        if (threadIdx.x == 0) {
+            atomicAdd(met, 1u);
+            while (*(volatile unsigned *)met < 2 * round * gridDim.x - gridDim.x)
+                REST();
+            out[blockIdx.x] = mine + 1 + blockIdx.x;
+            __threadfence();
+            atomicAdd(met, 1u);
+            while (*(volatile unsigned *)met < 2 * round * gridDim.x)
+                REST();
+        }
+        __syncthreads();
+    }
+}"""
+
+
+@pytest.mark.parametrize("blocks", [1, 2, 6])
+def test_blocks_of_a_cooperative_kernel_run_at_once_each_with_shared_memory_of_its_own(blocks):
+    """In each round every block reads its neighbour's number, waits for all, and writes its own."""
+    kernel = xp.RawKernel(RELAY, "relay", enable_cooperative_groups=True)
+    for _ in range(3):
+        out = xp.zeros(blocks, np.int32)
+        kernel((blocks,), (32,), (xp.zeros(1, np.uint32), out))
+        expected = [0] * blocks
+        for _ in range(3):
+            expected = [expected[(k + 1) % blocks] + 1 + k for k in range(blocks)]
+        assert out.get().tolist() == expected
+
+
+def test_a_cooperative_kernel_has_no_more_blocks_than_there_are_multiprocessors():
+    properties = xp.cuda.runtime.getDeviceProperties(0)
+    blocks = properties["multiProcessorCount"] + 1
+    with pytest.raises(ValueError, match=rf"relay: {blocks} blocks cannot all be on {blocks - 1} multiprocessors at once"):
+        xp.RawKernel(RELAY, "relay", enable_cooperative_groups=True)((blocks,), (1,), (xp.zeros(1, np.uint32), xp.zeros(
+            blocks, np.int32)))
+
+
 def refuse_raw(text="", **changed):
     given = {"grid": (1,), "block": (4,), "args": (1, np.int32(4), xp.zeros(4), xp.zeros(1), 1.0), "shared_mem": 32, **changed}
     row_sums("float64", text or ROW_SUMS)(**given)

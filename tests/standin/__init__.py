@@ -15,6 +15,7 @@
     kernel((rows,), (128,), (x, out, np.int64(columns)), shared_mem=512)
     with standin.most_threads(32):                               # of a block; 4 unless told
         ...
+    kernel = cupy_module().RawKernel(code, "loop", enable_cooperative_groups=True)    # all its blocks at once, at most 6
     standin.compile_raw(code, "compute_90")                      # through NVRTC, as above
 
 `available()` says whether CuPy is installed, which all of it needs; nothing needs a driver or a card. Stricter than CuPy

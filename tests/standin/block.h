@@ -7,7 +7,7 @@
 
 #define __constant__ static
 #define __noinline__ __attribute__((noinline))
-#define __shared__ static __attribute__((section("shared_memory")))      // one block runs at a time
+#define __shared__ static __attribute__((section("shared_memory")))      // a library runs one block at a time
 #define __align__(bytes) alignas(bytes)
 #define __syncthreads() standin::meet(__LINE__)
 #define __threadfence() __atomic_thread_fence(__ATOMIC_SEQ_CST)

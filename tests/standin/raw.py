@@ -52,9 +52,10 @@ def most_threads(most: int) -> Iterator[None]:
 class RawKernel(cupy.RawKernel):
     """A kernel whose calls run on the CPU. An array is passed as the pointer to its first element, whatever its strides.
 
-    Blocks run one after the other, those of a cooperative kernel at once; the threads of a block at once, so that a missing
-    __syncthreads() can show (and may not). A block of more than 4 threads runs with 4, which blockDim says: a kernel must be
-    right for any size of block. `most_threads` changes the 4. A block of 1 thread runs in the caller's.
+    Blocks run one after the other, those of a cooperative kernel at once, each in a copy of the library, and no more than
+    MULTIPROCESSORS; REST() in its text is what a thread does that waits for another block. The threads of a block run at once,
+    so that a missing __syncthreads() can show (and may not). A block of more than 4 threads runs with 4, which blockDim says: a
+    kernel must be right for any size of block. `most_threads` changes the 4. A block of 1 thread runs in the caller's.
 
     Two things in the text are replaced: `extern "C"` goes, as g++ has functions of its own, and `extern __shared__ T name[];`
     becomes a pointer to a buffer. NaN (or -1) fills shared memory when a block begins.
