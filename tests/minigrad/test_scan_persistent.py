@@ -260,6 +260,31 @@ def test_shares_fit_into_the_gpu(rng, device):
         assert p.groups * -(-p.size // found.parts) * p.depth < found.numbers <= way.numbers
 
 
+def fours(count):
+    return -(-count // 4)
+
+
+def padded(depth):
+    return -(-depth // 32) * 32 + 4
+
+
+@pytest.mark.parametrize("parts", [1, 3, 5, 7])
+@pytest.mark.parametrize("shape", [(1, 5, 5), (4, 6, 6), (4, 100, 100), (3, 9, 700), (1, 128, 40)])
+def test_shared_memory_is_as_much_as_a_product_uses_with_all_its_threads(shape, parts):
+    """As grid.cuh has it: the weights of most units, the left rows, and a sum of every tile and slice."""
+    groups, size, depth = shape
+    made = persistent.Product(groups, size, depth)
+    for rows in 1, 4, 9, 40:
+        found = blocks._divided([made], 0, rows, 1, parts, 10 ** 9)
+        assert found is not None
+        across = fours(groups * -(-size // parts))
+        down = range(1, fours(min(rows, found.chunk)) + 1)
+        sums = max(max(1, found.threads // (across * d)) * across * d * 16 for d in down)
+        needed = 4 * across * padded(depth) + found.chunk * padded(min(depth, persistent.BLOCK)) + sums
+        assert needed <= found.numbers < needed + 16 * found.threads
+        assert blocks._divided([made], 0, rows, 1, parts, needed // 4) is None
+
+
 # -- functions of units -------------------------------------------------------------------------------------------------------
 STEPS = ("T", "B")
 V = {"v": (*STEPS, 6)}
