@@ -62,6 +62,7 @@ class Cell(Module, metaclass=CellType):
             raise TypeError(f"{structure.name}: dtype is one of floating-point numbers, 'float32' or 'float64', not {dtype!r}")
         self.structure = structure
         self._dtype = np.dtype(dtype)
+        self._zeros: tuple[Any, Any] = None, None
         self.State: Any = namedtuple(f"{structure.name}State", list(structure.states))  # type: ignore[misc]
         self.loop = Loop(structure.graph, {name: f"{name}_next" for name in structure.states}, structure.step)
         self.weights = {name: Parameter(np.asarray(self._initial(name, shape, how), dtype))
@@ -112,8 +113,11 @@ class Cell(Module, metaclass=CellType):
         """The state given, checked, or zeros."""
         s = self.structure
         if state is None:
-            zeros, dtype = backends.get(self.device).xp.zeros, self.dtype
-            return self.State(*[Tensor(zeros((rows, size), dtype)) for size in s.states.values()])
+            key = rows, self.dtype, self.device
+            if self._zeros[0] != key:                       # kept, as layers are called with the same shapes again and again
+                zeros = backends.get(self.device).xp.zeros
+                self._zeros = key, self.State(*[Tensor(zeros((rows, size), self.dtype)) for size in s.states.values()])
+            return self._zeros[1]
         return self.State(*check_state(self, state, (rows,), "(rows, size)"))
 
     def run(self, xs: Tensor, state: Any, extras: dict[str, Tensor], rows: Rows, compile: bool | str) -> tuple[Tensor, Any]:

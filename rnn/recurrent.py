@@ -99,7 +99,7 @@ class Recurrent(Module):
             extras = {name: _time_first(value) if first.structure.extras.get(name, (0, ""))[1] == "step" else value
                       for name, value in extras.items()}
         given = check_extras(first, extras, batch, steps)
-        xp = backends.get(xs.device).xp
+        xp = backends.of(xs._array).xp
         rows = {d: Rows.whole(steps, batch, d == "backward", xp) if lengths is None else
                 Rows(steps, batch, lengths, d == "backward", xp) for d in self.layers[0]}
         last: list[Any] = []

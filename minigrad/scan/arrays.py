@@ -256,7 +256,7 @@ def backward(run: Execution, g_y: Any, g_last: Mapping[str, Any]) -> dict[str, A
         if name.startswith("left.") and not any(e.target is graph.inputs[f"g_{name}"] for e in half.flow.edges):
             back.given[id(graph.inputs[f"g_{name}"])] = xp.zeros((rows.total, left.shape[-1]), work.dtype)
     back.all_steps(half.before)
-    carried = [Carried(graph.inputs[f"g_{update}"], graph.outputs.get(f"d_{name}"), xp.array(g_last[name]))
+    carried = [Carried(graph.inputs[f"g_{update}"], graph.outputs.get(f"d_{name}"), g_last[name])
                for name, update in plan.carry.items()]
     back.step_by_step(carried)
     back.all_steps(half.after)

@@ -30,8 +30,8 @@ class Executor(Protocol):
         (rows, size), sorted.
 
         Returns the output packed, the last states (rows, size) sorted, and the way back: a function of the output's gradient,
-        packed, and the last states' ones, sorted, that returns the gradients by name: of steps packed, of rows and states
-        sorted.
+        packed, and the last states' ones, sorted, to which it may write, that returns the gradients by name: of steps packed,
+        of rows and states sorted.
         """
 
 

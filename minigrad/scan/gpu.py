@@ -108,7 +108,7 @@ class Execution:
         assert half is not None
         self._set(names["g_y"], g_y)
         for name, g in g_last.items():
-            self._set(names[f"g_{name}"], self.xp.array(g))
+            self._set(names[f"g_{name}"], g)
         self._half("backward", half)
         inner = {f"d_{name}" for name in (*plan.carry, *plan.step.pres)}
         found = {name[2:]: self._result(node) for name, node in half.flow.graph.outputs.items() if name not in inner}

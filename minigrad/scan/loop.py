@@ -87,12 +87,23 @@ class _Run:
         """The gradients of all inputs, from those of the results by position."""
         if grad_enabled():
             return self._replayed(gradients)
-        rows = self.rows
-        given = [gradients[k]._array if k in gradients else rows.xp.zeros(a.shape, a.dtype) for k, a in enumerate(self.arrays)]
-        found = self._back(rows.pack(given[0]), {name: rows.sort(given[k + 1][0]) for k, name in enumerate(self.states)})
+        given = [gradients[k]._array if k in gradients else None for k in range(len(self.arrays))]
+        found = self._back(self._packed(given[0]), {name: self._own(name, g) for name, g in zip(self.states, given[1:])})
         kinds = self.plan.kinds
         return [Tensor(found[name] if name in kinds and kinds[name] == "fixed" else self._restored(name, found[name]))
                 if name in found else None for name in self.inputs]
+
+    def _packed(self, g: Any) -> Any:
+        """The output's gradient as the executor takes it; zeros if nothing depends on the output."""
+        like = self.arrays[0]
+        return self.rows.pack(self.rows.xp.zeros(like.shape, like.dtype) if g is None else g)
+
+    def _own(self, name: str, g: Any) -> Any:
+        """A last state's gradient, sorted, in an array that the executor may write to."""
+        rows, like = self.rows, self.inputs[name]._array
+        if g is None:
+            return rows.xp.zeros(like.shape, like.dtype)
+        return g[0].copy() if rows.order is None else rows.sort(g[0])
 
     def _restored(self, name: str, array: Any) -> Any:
         return self.rows.unpack(array) if self.plan.kinds.get(name) == "step" else self.rows.unsort(array)

@@ -191,7 +191,7 @@ class Execution:
         native, names = self.native, self.native.homes.names
         self._set(names["g_y"], np.ascontiguousarray(g_y, native.dtype))
         for name, g in g_last.items():
-            self._set(names[f"g_{name}"], np.array(g, native.dtype))
+            self._set(names[f"g_{name}"], np.ascontiguousarray(g, native.dtype))
         self._make_room(BACKWARD)
         self._call(BACKWARD)
         found = {name: self.value(BACKWARD, node) for name, node in native.outputs.items()}
