@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 from minigrad import ShapeError
 from minigrad.codegen import Unsupported, cuda_kernel, python_function, row_function
 from minigrad.graph import Region
-from minigrad.scan.homes import Homes
-from minigrad.scan.persistent import PersistentKernel, persistent
-from minigrad.scan.plan import Half, Plan, Stage
+from minigrad.scan.gpu.persistent import PersistentKernel, persistent
+from minigrad.scan.memory.homes import Homes
+from minigrad.scan.passes.plan import Half, Plan, Stage
 from minigrad.symbol import Symbol
 
 from .language.show import equations

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from math import prod
 
-from minigrad.scan import blocks
+from minigrad.scan.gpu import blocks
 
 
 def fixed(tiles: int, parts: int) -> Callable[..., blocks.Shares | None]:

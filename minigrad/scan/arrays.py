@@ -11,9 +11,9 @@ from ..codegen import python_function, python_names
 from ..graph import Region
 from ..ops import reductions
 from ..symbol import Symbol
-from .divide import LOOP
-from .merge import Group
-from .plan import Half, Plan, Stage
+from .passes.divide import LOOP
+from .passes.merge import Group
+from .passes.plan import Half, Plan, Stage
 from .rows import Rows
 
 

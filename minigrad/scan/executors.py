@@ -11,9 +11,9 @@ from ..codegen.views import Unsupported
 from ..native import NoCompiler
 from ..notice import notice
 from .arrays import Arrays
-from .gpu import Gpu
-from .native import Native
-from .plan import Plan
+from .cpu.native import Native
+from .gpu.executor import Gpu
+from .passes.plan import Plan
 from .rows import Rows
 
 CHOICES = (True, False, "native", "numpy", "persistent", "stages")

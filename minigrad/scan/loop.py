@@ -13,7 +13,7 @@ from ..results import Results
 from ..tensor import Tensor
 from . import eager
 from .executors import Executor, executor
-from .plan import Plan, plan
+from .passes.plan import Plan, plan
 from .rows import Rows
 
 

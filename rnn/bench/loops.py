@@ -18,9 +18,9 @@ from typing import Any
 from minigrad.autograd import operands
 from minigrad.graph import Graph
 from minigrad.graph.simplify import simplify
-from minigrad.scan.cut import CutStep, cut
-from minigrad.scan.flow import Edge, Flow
-from minigrad.scan.merge import Group, merge_by_source, planes
+from minigrad.scan.passes.cut import CutStep, cut
+from minigrad.scan.passes.flow import Edge, Flow
+from minigrad.scan.passes.merge import Group, merge_by_source, planes
 from minigrad.symbol import Symbol
 
 from .source import LoopSource, Product

@@ -15,8 +15,8 @@ from minigrad import TABLE, where
 from minigrad.codegen import cuda_kernel
 from minigrad.graph import stages, trace
 from minigrad.ops import apply
-from minigrad.scan.homes import Homes
-from minigrad.scan.launches import Launches
+from minigrad.scan.gpu.launches import Launches
+from minigrad.scan.memory.homes import Homes
 from shipped import SHIPPED, sizes_of
 
 cupy = pytest.importorskip("cupy")

@@ -232,7 +232,7 @@ def test_a_process_pool_of_forked_children_runs_layers():
     found = in_a_process("""
         import multiprocessing, warnings
         import minigrad as mg, rnn
-        from minigrad.scan import native
+        from minigrad.scan.cpu import native
         warnings.simplefilter("ignore")
         native.SMALL, native.threads = 0, lambda: 3
         layer = rnn.Recurrent(rnn.LSTM, 3, 4, dtype="float64", compile="native")

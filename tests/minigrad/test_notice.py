@@ -22,7 +22,7 @@ def no_compiler(monkeypatch):
     def library(*_):
         raise NoCompiler("there is none")
 
-    for module in ("minigrad.fuse", "minigrad.scan.native"):
+    for module in ("minigrad.fuse", "minigrad.scan.cpu.native"):
         monkeypatch.setattr(import_module(module), "library", library)
 
 

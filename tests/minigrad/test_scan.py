@@ -7,7 +7,7 @@ import minigrad as mg
 import rnn
 from minigrad.autograd import differentiate
 from minigrad.scan import Loop, Rows
-from minigrad.scan.plan import plan
+from minigrad.scan.passes.plan import plan
 from rnn import Cell, Input, State, W, b
 from shipped import SHIPPED, made, sizes_of
 

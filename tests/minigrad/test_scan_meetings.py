@@ -5,9 +5,9 @@ from itertools import product
 
 import pytest
 
-from minigrad.scan.homes import AFTER_STEP, BEFORE_STEP, ONCE, PACKED, ROW, Home, Homes
-from minigrad.scan.meetings import Action, meetings
-from minigrad.scan.persistent import _Writer
+from minigrad.scan.gpu.meetings import Action, meetings
+from minigrad.scan.gpu.persistent import _Writer
+from minigrad.scan.memory.homes import AFTER_STEP, BEFORE_STEP, ONCE, PACKED, ROW, Home, Homes
 from shipped import SHIPPED, sizes_of
 
 UNITS = 6

@@ -9,15 +9,15 @@ import pytest
 
 import minigrad as mg
 import minigrad.notice
-import minigrad.scan.native
+import minigrad.scan.cpu.native
 import rnn
 from minigrad.autograd import differentiate
 from minigrad.codegen.views import Unsupported
 from minigrad.native import NoCompiler
 from minigrad.scan.arrays import Arrays
-from minigrad.scan.native import Native
-from minigrad.scan.plan import plan
-from minigrad.scan.reuse import Reuse
+from minigrad.scan.cpu.native import Native
+from minigrad.scan.memory.reuse import Reuse
+from minigrad.scan.passes.plan import plan
 from rnn import Cell, Input, Recurrent, State, W, b, w
 from rnn.language import Extra
 from shipped import SHIPPED, sizes_of
@@ -32,8 +32,8 @@ def workers(request, monkeypatch):
 
 
 def use_threads(monkeypatch, count):
-    monkeypatch.setattr(minigrad.scan.native, "threads", lambda: count)
-    monkeypatch.setattr(minigrad.scan.native, "SMALL", 0)
+    monkeypatch.setattr(minigrad.scan.cpu.native, "threads", lambda: count)
+    monkeypatch.setattr(minigrad.scan.cpu.native, "SMALL", 0)
 
 
 # -- layers and what they compute ---------------------------------------------------------------------------------------------
@@ -178,14 +178,14 @@ def test_threads_change_no_number(monkeypatch, rng):
 
 
 def test_small_layers_use_one_thread_and_large_ones_all(monkeypatch, rng):
-    monkeypatch.setattr(minigrad.scan.native, "threads", lambda: 3)
+    monkeypatch.setattr(minigrad.scan.cpu.native, "threads", lambda: 3)
     layer, told = layer_of(rnn.RNN, rng), []
     loop = layer.layers[0]["forward"].loop
     layer(**arguments_of(layer, rng, 2, 2))
     native, = loop._executors.values()
     run_task = native.run_task
     monkeypatch.setattr(native, "run_task", lambda *given: told.append(given[2]) or run_task(*given))
-    needed = minigrad.scan.native.SMALL // native.multiplications
+    needed = minigrad.scan.cpu.native.SMALL // native.multiplications
     for rows in (needed, needed + 1):
         layer(**arguments_of(layer, rng, 1, rows))
     assert told == [1, 3]
@@ -644,7 +644,7 @@ def test_without_a_compiler_numpy_runs_a_layer_which_says_so_once(rng, monkeypat
     def nothing(*given):
         raise NoCompiler("there is none")
     monkeypatch.setattr(minigrad.notice, "_told", set())
-    monkeypatch.setattr(minigrad.scan.native, "library", nothing)
+    monkeypatch.setattr(minigrad.scan.cpu.native, "library", nothing)
     with pytest.warns(UserWarning) as told:
         for cell in (rnn.GRU, rnn.LSTM):
             layer = layer_of(cell, rng)

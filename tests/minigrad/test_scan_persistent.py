@@ -14,10 +14,10 @@ import standin
 from minigrad import backends, concatenate, sigmoid, softmax, tanh
 from minigrad.codegen.unit_function import unit_function, units_of
 from minigrad.graph import Region, trace
-from minigrad.scan import blocks, persistent
-from minigrad.scan.divide import AFTER, BEFORE, LOOP
-from minigrad.scan.homes import Homes
-from minigrad.scan.joined import Joined, groups_of
+from minigrad.scan.gpu import blocks, persistent
+from minigrad.scan.gpu.joined import Joined, groups_of
+from minigrad.scan.memory.homes import Homes
+from minigrad.scan.passes.divide import AFTER, BEFORE, LOOP
 from rnn import Cell, Input, State, Vector, W, b
 from shipped import SHIPPED, extras_for, made, sizes_of, state_for, weighed
 

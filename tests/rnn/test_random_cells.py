@@ -24,7 +24,7 @@ from minigrad.autograd import differentiate
 from minigrad.backends.cupy import CupyBackend
 from minigrad.codegen.views import Unsupported
 from minigrad.graph import derive
-from minigrad.scan.blocks import Persistent
+from minigrad.scan.gpu.blocks import Persistent
 from rnn.language import CellGraph
 
 INPUT, HIDDEN = 3, 4

@@ -9,10 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..autograd import operands
-from ..graph import Graph
-from ..ops import apply, elementwise, products
-from ..symbol import Symbol
+from ...autograd import operands
+from ...graph import Graph
+from ...ops import apply, elementwise, products
+from ...symbol import Symbol
 
 
 @dataclass

@@ -3,7 +3,7 @@ operations as late as their first user, which then finds them in its own functio
 
 from __future__ import annotations
 
-from ..symbol import Symbol
+from ...symbol import Symbol
 from .divide import Sides
 from .flow import Edge, Flow
 

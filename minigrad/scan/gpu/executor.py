@@ -9,16 +9,16 @@ from typing import Any
 
 import numpy as np
 
-from ..codegen.views import Unsupported, features, known
-from ..ops import reductions
-from ..symbol import Symbol
+from ...codegen.views import Unsupported, features, known
+from ...ops import reductions
+from ...symbol import Symbol
+from ..memory.homes import AFTER_STEP, BEFORE_STEP, ONCE, PACKED, ROW, THREAD, Copy, Home, Homes
+from ..passes.divide import AFTER, BEFORE
+from ..passes.merge import Group
+from ..passes.plan import Half, Plan
+from ..rows import Rows
 from .blocks import Persistent
-from .divide import AFTER, BEFORE
-from .homes import AFTER_STEP, BEFORE_STEP, ONCE, PACKED, ROW, THREAD, Copy, Home, Homes
 from .launches import Launches
-from .merge import Group
-from .plan import Half, Plan
-from .rows import Rows
 
 
 class Gpu:

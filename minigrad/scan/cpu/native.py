@@ -11,13 +11,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..codegen.views import features, known
-from ..native import Arena, address, addresses, empty, library, placed, runtime, threads
-from ..symbol import Symbol
-from .homes import AFTER_STEP, BEFORE_STEP, INTEGERS, ONCE, PACKED, ROW, TABLES, THREAD, Field, Home
-from .plan import Plan
+from ...codegen.views import features, known
+from ...native import Arena, address, addresses, empty, library, placed, runtime, threads
+from ...symbol import Symbol
+from ..memory.homes import AFTER_STEP, BEFORE_STEP, INTEGERS, ONCE, PACKED, ROW, TABLES, THREAD, Field, Home
+from ..passes.plan import Plan
+from ..rows import Rows
 from .program import Program, program
-from .rows import Rows
 
 SMALL = 1_000_000               # multiply-adds of a half below which a second thread costs more than it brings
 FORWARD, BACKWARD = "forward", "backward"

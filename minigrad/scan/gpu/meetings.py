@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from .homes import AFTER_STEP, BEFORE_STEP, ONCE, ROW, Home
+from ..memory.homes import AFTER_STEP, BEFORE_STEP, ONCE, ROW, Home
 
 
 class Access(NamedTuple):

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..autograd import operands
-from ..graph import Region
-from ..symbol import Symbol
+from ...autograd import operands
+from ...graph import Region
+from ...symbol import Symbol
 from .divide import LOOP, sums_steps
 from .flow import Flow
 

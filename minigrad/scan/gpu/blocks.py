@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from ..codegen.kernels import MOST_THREADS
-from ..codegen.nests import REDUCTIONS
-from ..codegen.views import known
-from .divide import AFTER, BEFORE
-from .homes import Homes
+from ...codegen.kernels import MOST_THREADS
+from ...codegen.nests import REDUCTIONS
+from ...codegen.views import known
+from ..memory.homes import Homes
+from ..passes.divide import AFTER, BEFORE
+from ..passes.plan import Plan
 from .joined import Joined, groups_of
 from .persistent import BLOCK, THREADS, Product, persistent
-from .plan import Plan
 
 if TYPE_CHECKING:
-    from .gpu import Execution
+    from .executor import Execution
 
 MANY = 100_000                  # multiplications of a block in a step
 CHUNK = 32                      # rows that a product takes at once, at most

@@ -9,18 +9,18 @@ from importlib.resources import files
 from itertools import groupby
 from textwrap import fill
 
-from ..codegen.dialects import CUDA
-from ..codegen.kernels import CTYPES, SUMS, helpers
-from ..codegen.row_function import count_of, row_function
-from ..codegen.unit_function import unit_function, units_of
-from ..codegen.views import Extent, Unsupported, features
-from ..graph import Region
-from .divide import LOOP, sums_steps
-from .flow import Edge
-from .homes import AFTER_STEP, BEFORE_STEP, ONCE, PACKED, ROW, THREAD, Copy, Home, Homes
+from ...codegen.dialects import CUDA
+from ...codegen.kernels import CTYPES, SUMS, helpers
+from ...codegen.row_function import count_of, row_function
+from ...codegen.unit_function import unit_function, units_of
+from ...codegen.views import Extent, Unsupported, features
+from ...graph import Region
+from ..memory.homes import AFTER_STEP, BEFORE_STEP, ONCE, PACKED, ROW, THREAD, Copy, Home, Homes
+from ..passes.divide import LOOP, sums_steps
+from ..passes.flow import Edge
+from ..passes.merge import Group
+from ..passes.plan import Half, Plan
 from .meetings import Action, meetings
-from .merge import Group
-from .plan import Half, Plan
 
 INTEGERS = ("steps", "rows", "reverse", "parts", "chunk")           # as Shares in blocks.py explains
 TABLES = ("counts", "offsets", "before_starts", "after_starts")

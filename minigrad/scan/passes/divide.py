@@ -6,8 +6,8 @@ they reach and does not lead there. Forward that is hoisting, backward it is def
 
 from __future__ import annotations
 
-from ..ops import Cost, reductions
-from ..symbol import Symbol
+from ...ops import Cost, reductions
+from ...symbol import Symbol
 from .flow import Edge, Flow
 
 BEFORE, LOOP, AFTER = SIDES = "before", "loop", "after"

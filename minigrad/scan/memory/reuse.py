@@ -6,12 +6,12 @@ backward half and was computed from it, the result of its gate, and at last the 
 
 from __future__ import annotations
 
-from ..codegen.nests import Nests
-from ..codegen.views import broadcast_places, features
-from ..graph import Region
-from ..symbol import Symbol
-from .divide import AFTER, BEFORE, LOOP
-from .plan import Half, Plan
+from ...codegen.nests import Nests
+from ...codegen.views import broadcast_places, features
+from ...graph import Region
+from ...symbol import Symbol
+from ..passes.divide import AFTER, BEFORE, LOOP
+from ..passes.plan import Half, Plan
 
 SIDES = (BEFORE, LOOP, AFTER)
 Place = tuple[str, int]                 # a side, and the number of the stage there

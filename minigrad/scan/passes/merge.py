@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import permutations
 
-from ..symbol import Symbol
+from ...symbol import Symbol
 from .cut import CutStep
 from .flow import Edge
 

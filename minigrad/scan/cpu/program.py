@@ -5,12 +5,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from ..codegen.row_function import RowFunction, row_function
-from ..codegen.views import Extent
-from ..graph import Region
-from .divide import AFTER, BEFORE, LOOP
-from .flow import Edge
-from .homes import (
+from ...codegen.row_function import RowFunction, row_function
+from ...codegen.views import Extent
+from ...graph import Region
+from ..memory.homes import (
     AFTER_STEP,
     BEFORE_STEP,
     INTEGERS,
@@ -24,8 +22,10 @@ from .homes import (
     Home,
     Homes,
 )
-from .merge import Group
-from .plan import Half, Plan, Stage
+from ..passes.divide import AFTER, BEFORE, LOOP
+from ..passes.flow import Edge
+from ..passes.merge import Group
+from ..passes.plan import Half, Plan, Stage
 
 FIRST = {PACKED: "packed + ", BEFORE_STEP: "before + ", AFTER_STEP: "after + ", ROW: ""}
 

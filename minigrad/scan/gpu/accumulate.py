@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ..autograd import operands
-from ..graph import Region
-from ..ops import apply, elementwise
-from ..symbol import Symbol
-from .homes import Home
+from ...autograd import operands
+from ...graph import Region
+from ...ops import apply, elementwise
+from ...symbol import Symbol
+from ..memory.homes import Home
 
 
 @dataclass

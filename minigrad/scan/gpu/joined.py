@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from ..codegen.kernels import join_kernel
-from .merge import Group
-from .plan import Plan
+from ...codegen.kernels import join_kernel
+from ..passes.merge import Group
+from ..passes.plan import Plan
 
 
 class Joined:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ..autograd import operands, postorder
-from ..graph import Graph
-from ..symbol import Symbol
+from ...autograd import operands, postorder
+from ...graph import Graph
+from ...symbol import Symbol
 
 
 @dataclass(eq=False)

@@ -5,15 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from ..autograd import operands
-from ..codegen.dialects import C
-from ..codegen.printer import unused
-from ..codegen.row_function import count_of
-from ..codegen.views import Extent, Unsupported, features
-from ..symbol import Symbol
-from .divide import AFTER, LOOP, sums_steps
-from .plan import Half, Plan
-from .regions import of_rows
+from ...autograd import operands
+from ...codegen.dialects import C
+from ...codegen.printer import unused
+from ...codegen.row_function import count_of
+from ...codegen.views import Extent, Unsupported, features
+from ...symbol import Symbol
+from ..passes.divide import AFTER, LOOP, sums_steps
+from ..passes.plan import Half, Plan
+from ..passes.regions import of_rows
 from .reuse import SIDES, Reuse, regions_of
 
 PACKED, BEFORE_STEP, AFTER_STEP, ROW, ONCE, THREAD = "packed", "before", "after", "row", "once", "thread"

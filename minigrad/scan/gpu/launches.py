@@ -9,20 +9,20 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..codegen import cuda_kernel, row_kernel
-from ..codegen.views import features, known
-from ..graph import Region
-from ..symbol import Symbol
+from ...codegen import cuda_kernel, row_kernel
+from ...codegen.views import features, known
+from ...graph import Region
+from ...symbol import Symbol
+from ..memory.homes import ONCE, PACKED, ROW, Copy, Home, Homes
+from ..memory.reuse import regions_of
+from ..passes.divide import AFTER, BEFORE, LOOP
+from ..passes.merge import Group
+from ..passes.plan import Half, Plan
 from .accumulate import Placed, accumulated
-from .divide import AFTER, BEFORE, LOOP
-from .homes import ONCE, PACKED, ROW, Copy, Home, Homes
 from .joined import Joined, groups_of
-from .merge import Group
-from .plan import Half, Plan
-from .reuse import regions_of
 
 if TYPE_CHECKING:
-    from .gpu import Execution
+    from .executor import Execution
 
 THREADS = 128                   # of the block that computes a row
 OWN_SHARED = 24 * 1024          # bytes of shared memory that a kernel of rows declares itself, at most

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from ..autograd import operands
-from ..ops import Cost
-from ..symbol import Symbol
+from ...autograd import operands
+from ...ops import Cost
+from ...symbol import Symbol
 from .cut import CutStep
 
 

@@ -7,10 +7,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from ..graph import Graph, derive
-from ..graph.lower import lower
-from ..graph.simplify import simplify
-from ..symbol import Symbol
+from ...graph import Graph, derive
+from ...graph.lower import lower
+from ...graph.simplify import simplify
+from ...symbol import Symbol
 from .cut import CutStep, cut
 from .divide import AFTER, BEFORE, LOOP, Sides
 from .flow import Edge, Flow

@@ -1,0 +1,1 @@
+"""A plan as one C program for each half of the loop, and its run."""

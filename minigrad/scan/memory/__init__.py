@@ -1,0 +1,1 @@
+"""Where the values of a plan live while it runs."""
