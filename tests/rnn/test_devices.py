@@ -5,6 +5,7 @@ import pytest
 
 import minigrad as mg
 import standin
+from minigrad.scan import Rows
 from rnn import Recurrent
 from shipped import SHIPPED, extras_for, made, sizes_of
 
@@ -117,6 +118,7 @@ def test_a_loop_is_one_kernel(device, name):
     """Three steps ask no more of the GPU than six do; each half is one kernel."""
     if device != "cuda" or mg.backends.get("cuda").xp is not standin.cupy_module():
         pytest.skip("counts are the stand-in's")
+    Rows.whole.cache_clear()                # tables of other tests
     few, many = launched(name, 3, "persistent")[1], launched(name, 6, "persistent")[1]
     assert few.names == many.names and (many.synchronisations, many.to_host) == (0, 0)
     assert many.to_device == few.to_device
