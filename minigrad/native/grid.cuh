@@ -50,9 +50,10 @@ __device__ __forceinline__ void keep(const T *source, int low, int units, int st
 }
 
 /* Rows of `depth` numbers to shared memory, whole fours; what is no row is 0. */
-__device__ __forceinline__ void fetch(const T *source, long long step, int rows, int all_rows, int depth, T *target)
+__device__ __forceinline__ void fetch(const T *source, long long step, int rows, int all_rows, int depth, T *target,
+                                      int target_step)
 {
-    const int across = fours(depth), target_step = padded(depth);
+    const int across = fours(depth);
     const bool aligned = depth % 4 == 0 && step % 4 == 0 && (size_t)source % sizeof(Four) == 0;
     for (int i = threadIdx.x; i < all_rows * across; i += blockDim.x) {
         const int row = i / across, k = i % across * 4;
@@ -86,7 +87,7 @@ __device__ __forceinline__ void product(long long all_rows, int chunk, int low, 
         const T old = early ? out[(row + own_r) * out_step + own_c / units * size + low + own_c % units] : 0;
         for (int at = 0; at < depth; at += BLOCK) {
             const int here = min(BLOCK, depth - at);
-            fetch(left + row * left_step + at, left_step, rows, 4 * down, here, room);
+            fetch(left + row * left_step + at, left_step, rows, 4 * down, here, room, step);
             __syncthreads();
             for (int job = threadIdx.x; job < tiles * slices; job += blockDim.x) {
                 const int slice = job / tiles, r = job % tiles / across, c = job % tiles % across;

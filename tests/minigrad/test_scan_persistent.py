@@ -90,10 +90,11 @@ def test_any_parts_of_rows_and_units(name, tiles, parts, share, rng, device):
 
 
 @on_cuda
-@pytest.mark.parametrize("tiles, parts", [(1, 1), (2, 3)])
+@pytest.mark.parametrize("tiles, parts, block", [(1, 1, 8), (2, 3, 8), (2, 2, 40)])
 @ALL
-def test_few_rows_at_a_time_and_long_left_rows_in_blocks(name, tiles, parts, share, rng, device):
-    share(tiles, parts, chunk=4, block=8)
+def test_few_rows_at_a_time_and_long_left_rows_in_blocks(name, tiles, parts, block, share, rng, device):
+    """A last block may be shorter than the others, by more than rows are padded to."""
+    share(tiles, parts, chunk=4, block=block)
     check(layer_of(name, rng, hidden=13), rows=9, lengths=[3, 1, 0, 2, 3, 2, 1, 3, 3])
 
 
