@@ -11,7 +11,7 @@ from minigrad.codegen import Unsupported, cuda_kernel, python_function, row_func
 from minigrad.graph import Region
 from minigrad.scan.gpu.persistent import PersistentKernel, persistent
 from minigrad.scan.memory.homes import Homes
-from minigrad.scan.passes.plan import Half, Plan, Stage
+from minigrad.scan.passes.plan import Half, Plan, Stage, plan
 from minigrad.symbol import Symbol
 
 from .language.show import equations
@@ -57,31 +57,39 @@ class Explanation:
 def explain(cell: Cell) -> Explanation:
     """Of the plan that generated code runs."""
     s = cell.structure
-    plan = cell.loop.plan((s.input, *cell.weights), fused=True)
+    made = cell.loop.plan((s.input, *cell.weights), fused=True)
     definition = type(cell).__cell__.definition
     sizes = ", ".join(f"{k} {v}" for k, v in {s.input: s.input_size, **s.states}.items())
-    halves = {"forward": plan.forward, **({"backward": plan.backward} if plan.backward else {})}
+    halves = {"forward": made.forward, **({"backward": made.backward} if made.backward else {})}
     regions = [region for half in halves.values() for side in half.regions.values() for region in side if region.outputs]
-    kernels = _kernels(plan, [*halves], cell.dtype.name)
+    kernels = _kernels(made, [*halves], cell.dtype.name)
     sources = {dialect: [text for region in regions if (text := _source(region, dialect, cell.dtype.name))]
                for dialect in DIALECTS if dialect != "CUDA" or kernels is None}
     if kernels is not None:
         sources["CUDA"] = [f"// {name}: the loop's one kernel, without what no cell changes: minigrad/native/grid.cuh\n"
                            f"{kernel.own.strip()}" for name, kernel in kernels.items()]
-    sections = {name: _half(half, plan, (kernels or {}).get(name)) for name, half in halves.items()}
+    sections = {name: _half(half, made, (kernels or {}).get(name)) for name, half in halves.items()}
     return Explanation(
         f"{s.name}: {sizes}, {sum(p.size for p in cell.weights.values()):,} parameters",
         equations(definition) if definition else [], sections["forward"], sections.get("backward", []),
-        _kept(cell, plan), _again(plan), _work(cell, plan, [*halves.values()]), sources)
+        _kept(cell, made), _again(made), _work(cell, made, [*halves.values()]), sources)
 
 
-def _kernels(plan: Plan, names: list[str], dtype: str) -> dict[str, PersistentKernel] | None:
+def _kernels(made: Plan, names: list[str], dtype: str) -> dict[str, PersistentKernel] | None:
     """Those that run the loops of the halves on a GPU, or None where a GPU runs each stage by a kernel of its own."""
     try:
-        homes = Homes(plan)
-        return {name: kernel for name in names if (kernel := persistent(name, plan, homes, dtype))}
+        homes = Homes(made)
+        return {name: kernel for name in names if (kernel := persistent(name, made, homes, dtype))}
     except Unsupported:
         return None
+
+
+def passes(cell: Cell) -> str:
+    """The result of every pass that makes the plan, one after the other: what a pass finds is what the one before leaves."""
+    s, parts = cell.structure, []
+    plan(s.graph, cell.loop.carry, (s.input, *cell.weights), True,
+         lambda name, result: parts.append(f"{name} {'-' * (127 - len(name))}\n{result}"))
+    return "\n\n".join(parts)
 
 
 def _source(region: Region, dialect: str, dtype: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from .. import catalogue
-from ..explain import DIALECTS
+from ..explain import DIALECTS, passes
 from ..recurrent import Recurrent
 from . import CommandError
 from .train import number_settings
@@ -17,6 +17,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--hidden", type=int, default=128, metavar="N", help="hidden size (default: %(default)s)")
     parser.add_argument("--source", nargs="+", default=list(DIALECTS), choices=DIALECTS,
                         help="which source to print (default: all)")
+    parser.add_argument("--passes", action="store_true", help="the result of every pass that makes the plan, instead")
     parser.add_argument("--set", nargs="+", default=[], metavar="NAME=NUMBER", help="further sizes and settings of the cell")
 
 
@@ -25,6 +26,9 @@ def run(args: argparse.Namespace) -> None:
         layer = Recurrent(catalogue.find(args.cell), args.input, args.hidden, **number_settings(args.set))
     except (ValueError, TypeError, LookupError) as error:
         raise CommandError(str(error)) from error
+    if args.passes:
+        print(passes(layer.layers[0]["forward"]))
+        return
     explanation = layer.explain()
     explanation.sources = {dialect: explanation.sources[dialect] for dialect in args.source}
     print(explanation)

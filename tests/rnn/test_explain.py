@@ -77,3 +77,12 @@ def test_the_command(capsys):
 def test_a_layer_from_a_checkpoint_can_be_explained_without_its_class():
     layer = rnn.Recurrent.from_config(rnn.Recurrent(rnn.GRU, 2, 3).config())
     assert "def forward_1" in str(layer.explain()) and not layer.explain().equations
+
+
+def test_the_passes_are_printed_one_after_the_other(capsys):
+    assert main(["explain", "GRU", "--passes", "--input", "3", "--hidden", "4"]) == 0
+    said = capsys.readouterr().out
+    titles = re.findall(r"^([a-z, ]+) -{90,}$", said, re.M)
+    assert titles == ["trace", "lower", "simplify", "cut", "derive", "simplify", "save", "divide, forward", "level, forward",
+                      "divide, backward", "level, backward", "merge"]
+    assert "z_pre = left.h·W_z.hᵀ + left.x·W_z.xᵀ\n" in said and "for the backward half: h, z, r, n\n" in said
