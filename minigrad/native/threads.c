@@ -105,11 +105,11 @@ static void forget(void)
     pthread_cond_init(&called, NULL);
 }
 
+/* From the moment that this is loaded: a fork may come while the first task runs. */
+__attribute__((constructor)) static void know_of_forks(void) { pthread_atfork(NULL, NULL, forget); }
+
 static void hire(long wanted)
 {
-    static int known;
-    if (!known++)
-        pthread_atfork(NULL, NULL, forget);
     pthread_attr_t large;                               /* enough for the panels of a product, also where little is usual */
     pthread_attr_init(&large);
     pthread_attr_setstacksize(&large, STACK);

@@ -53,7 +53,7 @@ def test_kernels_touch_each_value_once_and_stay_in_their_precision(name, dtype, 
     for kernel in launched(name, dtype):
         text = compiled(kernel, dtype, "compute_90", layout)
         assert (".f64" in text) == (dtype == "float64")
-        if not isinstance(kernel, str):
+        if not isinstance(kernel, str) and kernel.name != "join":       # which has a branch for each array
             touched = [len(re.findall(rf"\b{what}\.global", text)) for what in ("ld", "st")]
             assert touched == [kernel.nin, kernel.nout], f"{kernel.name}:\n{kernel.operation}"
 
