@@ -382,7 +382,7 @@ def test_the_command(tmp_path, monkeypatch, capsys):
                                "not '64,16,64'"),
     (["--shapes", "1,2,3,4 1,2,3,0"], "not '1,2,3,0'"),
     (["--peers", "torch,keras"], "--peers takes torch, eager, jax, onnx, bare, separated by commas, not keras"),
-    (["--device", "cuda", "--executors", "numpy"], "--executors takes eager, separated by commas, not numpy"),
+    (["--device", "cuda", "--executors", "numpy"], "--executors takes eager, persistent, stages, separated by commas, not numpy"),
     (["--executors", "cobol"], "--executors takes eager, numpy, native, separated by commas, not cobol"),
     (["--threads", "0"], "--threads is at least 1, not 0"),
     (["--threads", "100000"], "--threads is at most"),

@@ -324,7 +324,7 @@ def test_one_kernel_agrees_with_the_layer_operation_by_operation(gpu, draft, see
 
 
 @pytest.mark.slow
-@number_of(300)
+@number_of(100)
 @given(drafts(), seeds, st.data())
 def test_one_kernel_agrees_for_many_cells(gpu, draft, seed, data):
     check_one_kernel(draft, seed, data)
