@@ -26,7 +26,7 @@ BITS = 1 / log(2)                   # nats to bits
 class Plan:
     """How to train. What a checkpoint stores, so that a resumed run goes on as it began."""
 
-    steps: int = 900
+    steps: int = 1300
     batch: int = 64
     length: int = 64
     lr: float = 6e-3
