@@ -81,8 +81,8 @@ def cuda_kernel(region: Region) -> dict[str, str]:
 
 
 def join_kernel(parts: Sequence[tuple[int, int]]) -> dict[str, str]:
-    """The arguments of cupy.ElementwiseKernel that puts arrays one behind the other. parts: the numbers of each part, and of
-    how many arrays it is the sum."""
+    """The arguments of cupy.ElementwiseKernel that puts arrays, and sums of some, one behind the other in a single launch.
+    parts: the numbers of each part, and of how many arrays it is the sum."""
     lines, at, k = [], 0, 0
     for size, count in parts:
         text = " + ".join(f"a{k + j}[i - {at}]" for j in range(count)) or "T(0)"

@@ -69,12 +69,7 @@ class Execution:
             features = [a for a in node.attributes["axis"] if a + len(node.inputs[0].shape) > 1]
             total = value.sum(0)
             return total.sum(tuple(features)) if features else total
-        if self.rows.index is None:
-            return value.reshape(self.rows.steps, self.rows.rows, *value.shape[1:]).sum(0)
-        total = self.xp.zeros((self.rows.rows, *value.shape[1:]), value.dtype)
-        for t in range(self.rows.steps):
-            total[:self.rows.counts[t]] += value[self.rows.packed(t)]
-        return total
+        return self.rows.summed(value)
 
     def stack(self, node: Symbol) -> Any:
         """The value of all steps, packed; a quantity of rows is spread over its steps."""

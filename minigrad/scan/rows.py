@@ -154,6 +154,15 @@ class Rows:
             return blocks[first:first + self.total]
         return blocks[self.xp.asarray(where)]
 
+    def summed(self, packed: Any) -> Any:
+        """(rows, ...): of each row the sum over its steps."""
+        if self.index is None:
+            return self.unpack(packed).sum(0)
+        total = self.xp.zeros((self.rows, *packed.shape[1:]), packed.dtype)
+        for t in range(self.steps):
+            total[:self.counts[t]] += packed[self.packed(t)]
+        return total
+
     def owners(self) -> Any:
         """The sorted row that each packed row belongs to, to spread a quantity of rows over the steps."""
         return self.xp.asarray(np.concatenate([np.arange(n) for n in self.counts]))

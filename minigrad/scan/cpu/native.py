@@ -14,6 +14,7 @@ import numpy as np
 from ...codegen.views import features, known
 from ...native import Arena, address, addresses, empty, library, placed, runtime, threads
 from ...symbol import Symbol
+from ..memory.again import way_back
 from ..memory.homes import AFTER_STEP, BEFORE_STEP, INTEGERS, ONCE, PACKED, ROW, TABLES, THREAD, Field, Home
 from ..passes.plan import Plan
 from ..rows import Rows
@@ -58,14 +59,7 @@ class Native:
         run = Execution(self, rows, given, states)
         y = run.value(FORWARD, self.plan.step.graph.outputs["y"])
         last = {name: run.last(home, states[name]) for name, home in self.states}
-        used: list[bool] = []
-
-        def pull(g_y: Any, g_last: Mapping[str, Any]) -> dict[str, Any]:
-            """The backward half writes over what the forward half kept: a second time begins with the forward half."""
-            fresh = Execution(self, rows, given, states) if used else run
-            used.append(True)
-            return fresh.backward(g_y, g_last)
-        return y, last, pull
+        return y, last, way_back(run, lambda: Execution(self, rows, given, states))
 
     # -- what is the same in every run --------------------------------------------------------------------------------------
     def layout(self, half: str, rows: Rows, threads: int, sizes: dict[str, int]) -> Layout:

@@ -1,5 +1,5 @@
-"""The plan run by CuPy: in the loop one product and one generated kernel a stage, which write where their results are read;
-what stands before and after the loop for all steps at once, operation by operation."""
+"""The plan run by CuPy: the loop by generated kernels, which write where their results are read; what stands before and after
+it for all steps at once, operation by operation."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import numpy as np
 from ...codegen.views import Unsupported, features, known
 from ...ops import reductions
 from ...symbol import Symbol
+from ..memory.again import way_back
 from ..memory.homes import AFTER_STEP, BEFORE_STEP, ONCE, PACKED, ROW, THREAD, Copy, Home, Homes
 from ..passes.divide import AFTER, BEFORE
 from ..passes.merge import Group
@@ -57,14 +58,7 @@ class Gpu:
         if run.homes.of("forward", self.plan.step.graph.outputs["y"]).field == run.homes.work:
             y = y.copy()                                    # gradients will be written there
         last = {name: run.last(name, states[name]) for name in self.plan.carry}
-        used: list[bool] = []
-
-        def pull(g_y: Any, g_last: Mapping[str, Any]) -> dict[str, Any]:
-            """The backward half writes over what the forward half kept: a second time begins with the forward half."""
-            fresh = Execution(self, rows, given, states) if used else run
-            used.append(True)
-            return fresh.backward(g_y, g_last)
-        return y, last, pull
+        return y, last, way_back(run, lambda: Execution(self, rows, given, states))
 
 
 class Execution:
@@ -195,12 +189,7 @@ class Execution:
             gone = [a for a in node.attributes["axis"] if a + len(node.inputs[0].shape) > 1]
             total = value.sum(0)
             return (total.sum(tuple(gone)) if gone else total).reshape(known(node.shape, self.sizes))
-        if self.rows.index is None:
-            return value.reshape(self.rows.steps, self.rows.rows, *value.shape[1:]).sum(0)
-        total = self.xp.zeros((self.rows.rows, *value.shape[1:]), value.dtype)
-        for t in range(self.rows.steps):
-            total[:self.rows.counts[t]] += value[self.rows.packed(t)]
-        return total
+        return self.rows.summed(value)
 
     def _keep(self, name: str, node: Symbol) -> None:
         """Put a value where the loop or the other half will look for it."""

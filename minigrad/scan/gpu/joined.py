@@ -26,7 +26,7 @@ class Joined:
                  *((step.pres[pre], len(step.biases[pre])) for pre in plan.columns)]
         self.names = [*weights, *(name for pre in plan.columns for name in step.biases[pre])]
         self.sizes = {name: prod(inputs[name].shape) for name in weights}
-        self.total, self.width = sum(size for size, _ in parts), plan.width
+        self.total = sum(size for size, _ in parts)
         self.kernel = xp.ElementwiseKernel(**join_kernel(parts)) if self.names else None
 
     def __call__(self, given: Mapping[str, Any]) -> tuple[dict[tuple[str, ...], Any], Any]:
