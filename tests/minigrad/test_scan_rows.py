@@ -46,3 +46,23 @@ def test_a_state_is_read_where_it_was_written(lengths, reverse):
     assert np.array_equal(rows.befores(blocks) + 1, rows.afters(blocks))
     count = np.full(4, 4) if lengths is None else np.sort(lengths)[::-1]
     assert np.array_equal(rows.last(blocks, first)[:, 0], first[:, 0] + count)
+
+
+@pytest.mark.parametrize("lengths", [None, [2, 4, 0, 1]])
+def test_a_rows_sum_over_its_steps(lengths, rng):
+    values = rng.standard_normal((4, 4, 3))
+    rows = Rows(4, 4, None if lengths is None else np.array(lengths))
+    expected = [values[:n, row].sum(0) for row, n in enumerate(lengths or [4] * 4)]
+    np.testing.assert_allclose(rows.unsort(rows.summed(rows.pack(values))), expected, atol=1e-14)
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+def test_states_begin_and_end_where_each_row_does(reverse):
+    """The first steps read the first states, and what the last steps wrote are the last ones; an empty row keeps its own."""
+    lengths = [2, 4, 0, 1]
+    rows, first = Rows(4, 4, np.array(lengths), reverse), np.arange(4.0)[:, None]
+    blocks = np.full((rows.starts[-1], 1), np.nan)
+    rows.begin(blocks, rows.sort(first))
+    for t in rows:
+        blocks[rows.after(t)] = blocks[rows.before(t)] + 10
+    assert rows.unsort(rows.last(blocks, rows.sort(first)))[:, 0].tolist() == [20, 41, 2, 13]

@@ -378,3 +378,11 @@ def test_a_layer_comes_back_from_its_description(name):
 def test_a_layer_prints_its_options_and_its_cell():
     lines = repr(Recurrent(LSTM, 2, 3, num_layers=2, bidirectional=True)).splitlines()
     assert lines[:2] == ["Recurrent 2 layers, bidirectional, 384 parameters in all, of", "LSTM(x=2, h=3, c=3): 72 parameters"]
+
+
+def test_a_state_that_is_left_out_is_zero_for_any_rows_and_dtype(rng):
+    layer = Recurrent(LSTM, 2, 3)
+    for rows, dtype in ((2, "float32"), (5, "float32"), (2, "float32"), (2, "float64"), (2, "float32")):
+        layer.to(dtype=dtype)
+        x, zeros = mg.tensor(rng.standard_normal((4, rows, 2)).astype(dtype)), mg.zeros(1, rows, 3, dtype=dtype)
+        assert np.array_equal(layer(x)[0].numpy(), layer(x, (zeros, zeros))[0].numpy())
