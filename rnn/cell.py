@@ -107,7 +107,7 @@ class Cell(Module, metaclass=CellType):
         given = check_extras(self, extras, x.shape[0], None)
         rows = Rows(1, x.shape[0])
         ys, last = eager.run(self.loop, self._values(x.expand_dims(0), given, rows), dict(zip(s.states, state)), rows)
-        return ys[0], self.State(**last)
+        return ys["y"][0], self.State(**last)
 
     def initial_state(self, state: Any, rows: int) -> Any:
         """The state given, checked, or zeros."""
@@ -124,7 +124,7 @@ class Cell(Module, metaclass=CellType):
         """All steps: xs (T, B, input_size), a state, what `check_extras` returned -> ys (T, B, output_size), the last state,
         each part (1, B, size)."""
         ys, last = self.loop(self._values(xs, extras, rows), dict(zip(self.structure.states, state)), rows, compile)
-        return ys, self.State(**last)
+        return ys["y"], self.State(**last)
 
     def _values(self, xs: Tensor, extras: dict[str, Tensor], rows: Rows) -> dict[str, Tensor]:
         s = self.structure

@@ -14,7 +14,7 @@ from ..symbol import Symbol
 from .passes.divide import LOOP
 from .passes.merge import Group
 from .passes.plan import Half, Plan, Stage
-from .rows import Rows
+from .rows import Named, Rows
 
 
 class Execution:
@@ -200,16 +200,16 @@ class Arrays:
     def __init__(self, plan: Plan, xp: Any):
         self.plan, self.xp = plan, xp
 
-    def forward(self, rows: Rows, given: Mapping[str, Any], states: Mapping[str, Any]) -> tuple[Any, dict[str, Any], Any]:
+    def forward(self, rows: Rows, given: Named, states: Named) -> tuple[Named, Named, Any]:
         y, last, run = forward(self.plan, rows, given, states, self.xp)
         return y, last, partial(backward, run)
 
 
-def forward(plan: Plan, rows: Rows, given: Mapping[str, Any], states: Mapping[str, Any],
-            xp: Any) -> tuple[Any, dict[str, Any], Execution]:
+def forward(plan: Plan, rows: Rows, given: Named, states: Named,
+            xp: Any) -> tuple[Named, Named, Execution]:
     """given: the inputs by name, as `Execution` takes them; states: (rows, size), sorted.
 
-    Returns the output packed, the last states (rows, size) sorted, and the execution, which `backward` reads.
+    Returns the outputs packed, the last states (rows, size) sorted, and the execution, which `backward` reads.
     """
     graph = plan.step.graph
     like = next(iter(given.values())).dtype
@@ -231,11 +231,11 @@ def forward(plan: Plan, rows: Rows, given: Mapping[str, Any], states: Mapping[st
         run.stacks[id(c.update)] = rows.afters(c.array)
     run.all_steps(plan.forward.after)
     last = {name: rows.last(c.array, states[name]) for name, c in zip(plan.carry, carried)}
-    return run.stack(graph.outputs["y"]), last, run
+    return {name: run.stack(graph.outputs[name]) for name in plan.results}, last, run
 
 
-def backward(run: Execution, g_y: Any, g_last: Mapping[str, Any]) -> dict[str, Any]:
-    """g_y packed, g_last (rows, size) sorted -> the gradients by name: of steps packed, of rows and states sorted."""
+def backward(run: Execution, g_ys: Named, g_last: Named) -> dict[str, Any]:
+    """g_ys packed, g_last (rows, size) sorted -> the gradients by name: of steps packed, of rows and states sorted."""
     plan, rows, xp, half = run.plan, run.rows, run.xp, run.plan.backward
     assert half is not None
     graph, step = half.flow.graph, plan.step
@@ -246,7 +246,7 @@ def backward(run: Execution, g_y: Any, g_last: Mapping[str, Any]) -> dict[str, A
         for s in (step.graph.inputs[name], step.graph.outputs[update]):
             back.stacks[id(s)] = run.stacks[id(s)]
     back.stacks.update({id(e.source): work[:, plan.columns[e.pre]] for e in half.flow.edges})
-    back.stacks[id(graph.inputs["g_y"])] = g_y
+    back.stacks.update({id(graph.inputs[f"g_{name}"]): g for name, g in g_ys.items()})
     for name, left in step.graph.outputs.items():
         if name.startswith("left.") and not any(e.target is graph.inputs[f"g_{name}"] for e in half.flow.edges):
             back.given[id(graph.inputs[f"g_{name}"])] = xp.zeros((rows.total, left.shape[-1]), work.dtype)

@@ -13,12 +13,16 @@ if TYPE_CHECKING:
     from .loop import Loop
 
 
-def run(loop: Loop, values: Mapping[str, Tensor], states: Mapping[str, Tensor], rows: Rows) -> tuple[Tensor, dict[str, Tensor]]:
-    """values: of steps (T, B, ...), of rows (B, ...); states (B, size) -> the output (T, B, size) and the last states."""
+def run(loop: Loop, values: Mapping[str, Tensor], states: Mapping[str, Tensor],
+        rows: Rows) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """values: of steps (T, B, ...), of rows (B, ...); states (B, size) -> the outputs (T, B, ...) and the last states."""
     values = {name: _sorted(loop.kinds[name], v, rows) for name, v in values.items()}
     state = {name: _sorted("row", s, rows) for name, s in states.items()}
     steps = {name: v.unstack() for name, v in values.items() if loop.kinds[name] == "step"}
-    outputs: list[Any] = [None] * rows.steps
+    outputs: dict[str, list[Any]] = {name: [None] * rows.steps for name in loop.results}
+    slots = next((v.shape[loop.graph.inputs[n].shape.index("S")] for n, v in values.items()
+                  if "S" in loop.graph.inputs[n].shape), 0)
+    sizes = {name: [slots if d == "S" else d for d in loop.graph.outputs[name].shape[2:]] for name in outputs}
     like = next(iter({**state, **values}.values()))
     for t in rows:
         n = rows.counts[t]
@@ -28,16 +32,20 @@ def run(loop: Loop, values: Mapping[str, Tensor], states: Mapping[str, Tensor], 
         if loop.step:
             now[loop.step] = like._full((1, 1), float(t))
         now |= {name: _first(s, n) for name, s in state.items()}
-        idle = [like._full((rows.rows - n, loop.output_size), 0.0)] if n < rows.rows else []
+        out = loop.graph(**now) if n else {}
         if n:
-            out = loop.graph(**now)
-            state = {s: concatenate([out[u], state[s][n:]]) if idle else out[u] for s, u in loop.carry.items()}
-            idle.insert(0, out["y"])
-        outputs[t] = idle[0] if len(idle) == 1 else concatenate(idle)
-    ys, back = stack(outputs), rows.back
+            state = {s: concatenate([out[u], state[s][n:]]) if n < rows.rows else out[u] for s, u in loop.carry.items()}
+        for name, steps_of in outputs.items():
+            steps_of[t] = _whole(out.get(name), like._full((rows.rows - n, *sizes[name]), 0.0))
+    ys, back = {name: stack(steps_of) for name, steps_of in outputs.items()}, rows.back
     if back is not None:
-        ys, state = ys[:, back], {name: s[back] for name, s in state.items()}
+        ys, state = {name: y[:, back] for name, y in ys.items()}, {name: s[back] for name, s in state.items()}
     return ys, state
+
+
+def _whole(y: Tensor | None, zeros: Tensor) -> Tensor:
+    """The output of a step with zeros for the rows that have ended."""
+    return zeros if y is None else concatenate([y, zeros]) if len(zeros) else y
 
 
 def _sorted(kind: str, value: Tensor, rows: Rows) -> Tensor:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, Protocol
 
 import numpy as np
@@ -14,10 +14,10 @@ from .arrays import Arrays
 from .cpu.native import Native
 from .gpu.executor import Gpu
 from .passes.plan import Plan
-from .rows import Rows
+from .rows import Named, Rows
 
 CHOICES = (True, False, "native", "numpy", "persistent", "stages")
-Pull = Callable[[Any, Mapping[str, Any]], dict[str, Any]]
+Pull = Callable[[Named, Named], dict[str, Any]]
 
 
 class Executor(Protocol):
@@ -25,11 +25,11 @@ class Executor(Protocol):
 
     plan: Plan
 
-    def forward(self, rows: Rows, given: Mapping[str, Any], states: Mapping[str, Any]) -> tuple[Any, dict[str, Any], Pull]:
+    def forward(self, rows: Rows, given: Named, states: Named) -> tuple[Named, Named, Pull]:
         """given: inputs by name: of steps packed (total, ...), of rows sorted (rows, ...), others as they are. states:
         (rows, size), sorted.
 
-        Returns the output packed, the last states (rows, size) sorted, and the way back: a function of the output's gradient,
+        Returns the outputs packed, the last states (rows, size) sorted, and the way back: a function of the outputs' gradients,
         packed, and the last states' ones, sorted, to which it may write, that returns the gradients by name: of steps packed,
         of rows and states sorted.
         """

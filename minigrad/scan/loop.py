@@ -18,7 +18,8 @@ from .rows import Rows
 
 
 class Loop:
-    """graph:  one step; its inputs of steps have the shape (T, B, ...), of rows (B, ...), others are fixed.
+    """graph:  one step; its inputs of steps have the shape (T, B, ...), of rows (B, ...), others are fixed. Its outputs are the
+               new states and "y", and any others that are wanted of every step.
     carry:     input of a step -> output that the next step receives as that input.
     step:      the input that is the number of the step, or "".
 
@@ -29,7 +30,7 @@ class Loop:
         self.graph, self.carry, self.step = graph, dict(carry), step
         self.kinds = {name: "step" if "T" in leaf.shape else "row" if "B" in leaf.shape else "fixed"
                       for name, leaf in graph.inputs.items() if name not in self.carry and name != step}
-        self.output_size: int = graph.outputs["y"].shape[-1]
+        self.results = [name for name in graph.outputs if name not in self.carry.values()]
         self._plans: dict[tuple, Plan] = {}
         self._executors: dict[tuple, Executor] = {}
 
@@ -47,9 +48,9 @@ class Loop:
         return self._executors[key]
 
     def __call__(self, values: Mapping[str, Tensor], states: Mapping[str, Tensor], rows: Rows,
-                 compile: bool | str = True) -> tuple[Tensor, dict[str, Tensor]]:
-        """values: inputs by name; states: (B, size); compile: False, or what `executor` chooses by. Returns the output
-        (T, B, size), zero where a row has ended, and the last states (1, B, size), as layers join them."""
+                 compile: bool | str = True) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """values: inputs by name; states: (B, size); compile: False, or what `executor` chooses by. Returns the outputs of all
+        steps (T, B, ...) by name, zero where a row has ended, and the last states (1, B, size), as layers join them."""
         if not compile:
             ys, last = eager.run(self, values, states, rows)
             return ys, {name: state.expand_dims(0) for name, state in last.items()}
@@ -63,8 +64,8 @@ class Loop:
         inputs = {**given, **prologue(**given)} if prologue.outputs else given
         run = _Run(self, runs, inputs, tuple(states), rows)
         results = Results(run, tuple(inputs.values()), tracked)
-        ys = results.part(0)
-        return ys, {name: results.part(k + 1) for k, name in enumerate(states)}
+        parts = {name: results.part(k) for k, name in enumerate((*self.results, *states))}
+        return {name: parts.pop(name) for name in self.results}, parts
 
 
 class _Run:
@@ -81,21 +82,24 @@ class _Run:
                 given[name] = array if kind == "fixed" else rows.pack(array) if kind == "step" else rows.sort(array)
         begin = {name: rows.sort(inputs[name]._array) for name in states}
         packed, last, self._back = runs.forward(rows, given, begin)
-        self.arrays = [rows.unpack(packed), *(rows.unsort(last[name])[None] for name in states)]
+        self.arrays = [rows.unpack(packed[name]) for name in loop.results]
+        self.arrays += [rows.unsort(last[name])[None] for name in states]
 
     def pull(self, gradients: Mapping[int, Tensor]) -> list[Tensor | None]:
         """The gradients of all inputs, from those of the results by position."""
         if grad_enabled():
             return self._replayed(gradients)
         given = [gradients[k]._array if k in gradients else None for k in range(len(self.arrays))]
-        found = self._back(self._packed(given[0]), {name: self._own(name, g) for name, g in zip(self.states, given[1:])})
+        outputs = self.loop.results
+        found = self._back({name: self._packed(k, given[k]) for k, name in enumerate(outputs)},
+                           {name: self._own(name, g) for name, g in zip(self.states, given[len(outputs):])})
         kinds = self.plan.kinds
         return [Tensor(found[name] if name in kinds and kinds[name] == "fixed" else self._restored(name, found[name]))
                 if name in found else None for name in self.inputs]
 
-    def _packed(self, g: Any) -> Any:
-        """The output's gradient as the executor takes it; zeros if nothing depends on the output."""
-        like = self.arrays[0]
+    def _packed(self, k: int, g: Any) -> Any:
+        """An output's gradient as the executor takes it; zeros if nothing depends on the output."""
+        like = self.arrays[k]
         return self.rows.pack(self.rows.xp.zeros(like.shape, like.dtype) if g is None else g)
 
     def _own(self, name: str, g: Any) -> Any:
@@ -115,7 +119,7 @@ class _Run:
         own = {name: x.broadcast_to(x.shape) if x.requires_grad else x for name, x in own.items()}
         states = {name: own.pop(name) for name in self.states}
         ys, last = eager.run(self.loop, own, states, self.rows)
-        outputs = [ys, *(state.expand_dims(0) for state in last.values())]
+        outputs = [*ys.values(), *(state.expand_dims(0) for state in last.values())]
         chosen = {name: x for name, x in {**own, **states}.items() if x.requires_grad}
         pairs = differentiate([outputs[k] for k in gradients], list(gradients.values()), list(chosen.values()))
         found = dict(zip(chosen, (g for _, g in pairs)))

@@ -7,11 +7,14 @@ rows of step 0, then those of step 1, ... A state is stored in blocks: block t h
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cached_property, lru_cache
 from itertools import accumulate
 from typing import Any
 
 import numpy as np
+
+Named = Mapping[str, Any]               # arrays by name
 
 
 class Rows:

@@ -6,6 +6,7 @@ import pytest
 import minigrad as mg
 import rnn
 from minigrad.autograd import differentiate
+from minigrad.graph import Graph
 from minigrad.scan import Loop, Rows
 from minigrad.scan.passes.plan import plan
 from rnn import Cell, Input, State, W, b
@@ -107,7 +108,7 @@ def results(loop, values, states, rows, compile, rng_seed=0):
     """Outputs, last states, and the gradients of their weighed sum by everything."""
     rng = np.random.default_rng(rng_seed)
     ys, last = loop(values, states, rows, compile)
-    outputs = [ys, *last.values()]
+    outputs = [*ys.values(), *last.values()]
     seeds = [mg.tensor(rng.standard_normal(y.shape)) for y in outputs]
     inputs = [v for v in (*values.values(), *states.values()) if v.requires_grad]
     with mg.no_grad():
@@ -126,6 +127,21 @@ def test_the_plan_agrees_with_the_loop_operation_by_operation(name, reverse, rng
             np.testing.assert_allclose(b_, a, rtol=1e-9, atol=1e-11)
 
 
+@pytest.mark.parametrize("reverse", [False, True])
+@pytest.mark.parametrize("name", SHIPPED)
+def test_every_quantity_of_a_row_can_be_an_output(name, reverse, rng):
+    loop, values, states = loop_and_values(name, rng, 4, 3)
+    graph = loop.graph
+    more = {f"y.{node.name}": node for node in graph.nodes if node.op and node.name and node.shape[:2] == ("T", "B")}
+    loop = Loop(Graph(graph.inputs, {**graph.outputs, **more}), loop.carry, loop.step)
+    rows = Rows(4, 3, np.array([2, 0, 4]), reverse)
+    expected, numpy, native = (results(loop, values, states, rows, compile) for compile in (False, "numpy", "native"))
+    assert len(expected[0]) == 1 + len(more) + len(states)
+    for found in (numpy, native):
+        for a, b_ in zip((*expected[0], *expected[1]), (*found[0], *found[1])):
+            np.testing.assert_allclose(b_, a, rtol=1e-9, atol=1e-11)
+
+
 def test_one_plan_serves_every_size(rng):
     loop, values, states = loop_and_values("LSTM", rng, 3, 2)
     for _ in range(2):
@@ -138,15 +154,14 @@ def test_one_plan_serves_every_size(rng):
 def test_without_gradients_nothing_is_saved(rng):
     loop, values, states = loop_and_values("LSTM", rng, 3, 2)
     with mg.no_grad():
-        ys, _ = loop(values, states, Rows(3, 2))
+        ys = loop(values, states, Rows(3, 2))[0]["y"]
     assert not ys.requires_grad and loop._plans[None, True].saved == [] and loop._plans[None, True].backward is None
 
 
 def test_only_wanted_gradients_are_planned(rng):
     loop, values, states = loop_and_values("LSTM", rng, 3, 2)
     values["x"] = values["x"].detach()
-    ys, _ = loop(values, states, Rows(3, 2))
-    ys.sum().backward()
+    loop(values, states, Rows(3, 2))[0]["y"].sum().backward()
     made_plan = next(iter(loop._plans.values()))
     assert "d_x" not in made_plan.backward.flow.graph.outputs and values["W_f.x"].grad is not None
 
@@ -168,7 +183,7 @@ def test_second_derivatives_go_through_the_eager_loop(name, rng):
     norms = []
     for compile in (False, True):
         inputs = [v for v in values.values() if v.requires_grad]
-        ys, _ = loop(values, states, Rows(3, 2), compile)
+        ys = loop(values, states, Rows(3, 2), compile)[0]["y"]
         first = differentiate([(ys * ys).sum()], [mg.tensor(1.0, "float64")], inputs)
         total = sum(((g * g).sum() for _, g in first[1:]), (first[0][1] * first[0][1]).sum())
         second = differentiate([total], [mg.tensor(1.0, "float64")], inputs)

@@ -17,7 +17,7 @@ from ...symbol import Symbol
 from ..memory.again import way_back
 from ..memory.homes import AFTER_STEP, BEFORE_STEP, INTEGERS, ONCE, PACKED, ROW, TABLES, THREAD, Field, Home
 from ..passes.plan import Plan
-from ..rows import Rows
+from ..rows import Named, Rows
 from .program import Program, program
 
 SMALL = 1_000_000               # multiply-adds of a half below which a second thread costs more than it brings
@@ -47,7 +47,8 @@ class Native:
         self.memories = [(name, k - len(inputs[name].shape)) for name in given
                          for k, d in enumerate(inputs[name].shape) if d == "S"]
         self.states = [(name, self.homes.forward[id(inputs[name])]) for name in plan.carry]
-        self.y = self.homes.forward[id(plan.step.graph.outputs["y"])]
+        outlive = {self.homes.forward[id(plan.step.graph.outputs[name])].field for name in plan.results}
+        self.outlive = outlive - {self.homes.work}          # fields of the outputs, which are there when the run is gone
         self.weights = self._weights()
         self.merged = dict.fromkeys(own for _, own, _ in self.weights)
         self.outputs = self._outputs()
@@ -55,9 +56,9 @@ class Native:
         self.visible = {name for name, f in self.homes.fields.items() if f.zero or f.kind == BEFORE_STEP}
         self._layouts: dict[tuple, Layout] = {}
 
-    def forward(self, rows: Rows, given: Mapping[str, Any], states: Mapping[str, Any]) -> tuple[Any, dict[str, Any], Any]:
+    def forward(self, rows: Rows, given: Named, states: Named) -> tuple[Named, Named, Any]:
         run = Execution(self, rows, given, states)
-        y = run.value(FORWARD, self.plan.step.graph.outputs["y"])
+        y = {name: run.value(FORWARD, self.plan.step.graph.outputs[name]) for name in self.plan.results}
         last = {name: run.last(home, states[name]) for name, home in self.states}
         return y, last, way_back(run, lambda: Execution(self, rows, given, states))
 
@@ -104,11 +105,11 @@ class Native:
     def _fields(self, half: str) -> tuple[dict[str, Field], dict[str, Field]]:
         """Those that a half needs for itself, and those of its results; the others are given."""
         homes = self.homes
-        blocks = {home.field for _, home in self.states if home.kind == BEFORE_STEP} - {self.y.field}
+        blocks = {home.field for _, home in self.states if home.kind == BEFORE_STEP} - self.outlive
         early = {homes.of(half, node).field for node in homes.once[half][0]}
         given = {*homes.names.values()} - blocks | early
         if half == FORWARD:
-            results = {self.y.field} - {homes.work}
+            results = self.outlive
         else:
             known = [homes.backward[id(node)].field for node in self.outputs.values() if id(node) in homes.backward]
             results = {*known, *self.program.merged, "d_bias"}
@@ -133,7 +134,7 @@ class Layout(NamedTuple):
 class Execution:
     """One run of a program: the arrays of its fields, and the struct that holds their addresses."""
 
-    def __init__(self, native: Native, rows: Rows, given: Mapping[str, Any], states: Mapping[str, Any]):
+    def __init__(self, native: Native, rows: Rows, given: Named, states: Named):
         """The forward half."""
         self.native, self.rows = native, rows
         self.sizes: dict[str, int] = {}
@@ -180,17 +181,17 @@ class Execution:
         array = self.arrays[home.field]
         return array if home.kind == ROW else self.rows.last(array, first)
 
-    def backward(self, g_y: Any, g_last: Mapping[str, Any]) -> dict[str, Any]:
+    def backward(self, g_ys: Named, g_last: Named) -> dict[str, Any]:
         """The backward half: gradients by name."""
         native, names = self.native, self.native.homes.names
-        self._set(names["g_y"], np.ascontiguousarray(g_y, native.dtype))
-        for name, g in g_last.items():
+        carry = native.plan.carry
+        for name, g in (*g_ys.items(), *((carry[state], g) for state, g in g_last.items())):
             self._set(names[f"g_{name}"], np.ascontiguousarray(g, native.dtype))
         self._make_room(BACKWARD)
         self._call(BACKWARD)
         found = {name: self.value(BACKWARD, node) for name, node in native.outputs.items()}
         for name in g_last:
-            found[name] = self.arrays[names[f"g_{name}"]]
+            found[name] = self.arrays[names[f"g_{carry[name]}"]]
         whole = {own: self.arrays[own][0] for own in native.merged}
         for name, own, part in native.weights:
             g = whole[own][part]

@@ -17,7 +17,7 @@ from ..memory.homes import AFTER_STEP, BEFORE_STEP, ONCE, PACKED, ROW, THREAD, C
 from ..passes.divide import AFTER, BEFORE
 from ..passes.merge import Group
 from ..passes.plan import Half, Plan
-from ..rows import Rows
+from ..rows import Named, Rows
 from .blocks import Persistent
 from .launches import Launches
 
@@ -52,11 +52,9 @@ class Gpu:
         self._stages = self._stages or self._launches()
         return self._stages
 
-    def forward(self, rows: Rows, given: Mapping[str, Any], states: Mapping[str, Any]) -> tuple[Any, dict[str, Any], Any]:
+    def forward(self, rows: Rows, given: Named, states: Named) -> tuple[Named, Named, Any]:
         run = Execution(self, rows, given, states)
-        y = run.value("forward", self.plan.step.graph.outputs["y"])
-        if run.homes.of("forward", self.plan.step.graph.outputs["y"]).field == run.homes.work:
-            y = y.copy()                                    # gradients will be written there
+        y = {name: run.output(self.plan.step.graph.outputs[name]) for name in self.plan.results}
         last = {name: run.last(name, states[name]) for name in self.plan.carry}
         return y, last, way_back(run, lambda: Execution(self, rows, given, states))
 
@@ -64,7 +62,7 @@ class Gpu:
 class Execution:
     """One run: the arrays of the fields, on the GPU."""
 
-    def __init__(self, gpu: Gpu, rows: Rows, given: Mapping[str, Any], states: Mapping[str, Any]):
+    def __init__(self, gpu: Gpu, rows: Rows, given: Named, states: Named):
         """The forward half."""
         self.gpu, self.rows, self.xp = gpu, rows, gpu.xp
         step = gpu.plan.step
@@ -90,23 +88,27 @@ class Execution:
         self._matrices, self._biases = self.way.joined(given)
         self._half("forward", gpu.plan.forward)
 
+    def output(self, node: Symbol) -> Any:
+        value = self.value("forward", node)
+        in_work = id(node) in self.homes.forward and self.homes.forward[id(node)].field == self.homes.work
+        return value.copy() if in_work else value           # gradients will be written there
+
     def last(self, name: str, first: Any) -> Any:
         home = self.homes.forward[id(self.gpu.plan.step.graph.inputs[name])]
         array = self.arrays[home.field]
         return array if home.kind == ROW else self.rows.last(array, first)
 
-    def backward(self, g_y: Any, g_last: Mapping[str, Any]) -> dict[str, Any]:
+    def backward(self, g_ys: Named, g_last: Named) -> dict[str, Any]:
         """The backward half: gradients by name."""
         plan, names = self.gpu.plan, self.homes.names
         half = plan.backward
         assert half is not None
-        self._set(names["g_y"], g_y)
-        for name, g in g_last.items():
+        for name, g in (*g_ys.items(), *((plan.carry[state], g) for state, g in g_last.items())):
             self._set(names[f"g_{name}"], g)
         self._half("backward", half)
         inner = {f"d_{name}" for name in (*plan.carry, *plan.step.pres)}
         found = {name[2:]: self._result(node) for name, node in half.flow.graph.outputs.items() if name not in inner}
-        found |= {name: self.arrays[names[f"g_{name}"]] for name in plan.carry}
+        found |= {name: self.arrays[names[f"g_{update}"]] for name, update in plan.carry.items()}
         fed = {e.pre for e in half.flow.edges}
         work = self.arrays[self.homes.work]
         for left, group in plan.deferred:

@@ -54,7 +54,7 @@ class Field(NamedTuple):
 class Homes:
     """fields:             blocks of memory by name.
     forward, backward:  homes of values by id, in the two halves.
-    names:              field of an input, a state `s`, or a gradient that is given, `g_y` and `g_s`, by name.
+    names:              field of an input, a state `s`, or the gradient of an output or of a new state, `g_NAME`.
     early, late:        copies at the beginning and at the end of a stage, by half, side and stage; -1 is a side's end.
     once:               by half, values that belong to no step: those computed before it, and those computed after it.
     ends:               states without gradient: homes that each step of the backward half clears.
@@ -158,12 +158,13 @@ class Homes:
     def _seeds(self, half: Half) -> None:
         plan, inputs = self.plan, half.flow.graph.inputs
         later = {id(x) for side, _, region in regions_of(half) if side == AFTER for x in region.inputs}
-        self.backward[id(inputs["g_y"])] = self._own("g_y", PACKED, inputs["g_y"])
-        self.names["g_y"] = self.backward[id(inputs["g_y"])].field
-        for name, update in plan.carry.items():
+        for name in plan.results:
+            own = self.backward[id(inputs[f"g_{name}"])] = self._own(f"g_{name}", PACKED, inputs[f"g_{name}"])
+            self.names[f"g_{name}"] = own.field
+        for update in plan.carry.values():
             leaf = inputs[f"g_{update}"]
             own = self._own(f"g_{update}", ROW, leaf)
-            self.names[f"g_{name}"], self.backward[id(leaf)] = own.field, own
+            self.names[f"g_{update}"], self.backward[id(leaf)] = own.field, own
             stacked = id(leaf) in later or any(leaf is n for n in half.stacked)
             if stacked or any(leaf is u for u in half.flow.updates):        # read after the loop, or when it is overwritten
                 self.backward[id(leaf)] = self._own(f"g_{update}_now", PACKED if stacked else ROW, leaf)
@@ -176,7 +177,7 @@ class Homes:
                 kept = id(leaf) not in in_loop or id(leaf) in outside | later or any(leaf is n for n in half.stacked)
                 state = None if kept else self._handed_on(half, leaf)
                 if state:
-                    self.backward[id(leaf)] = Home(self.names[f"g_{state}"], ROW, self._stride(leaf))
+                    self.backward[id(leaf)] = Home(self.names[f"g_{plan.carry[state]}"], ROW, self._stride(leaf))
                 else:
                     self.backward[id(leaf)] = self._own(name, PACKED if kept else ROW, leaf, zero=id(leaf) not in fed)
 
@@ -194,7 +195,7 @@ class Homes:
     def _computed_backward(self, half: Half) -> None:
         plan, graph = self.plan, half.flow.graph
         pre_of = {id(edge.source): edge.pre for edge in reversed(half.flow.edges)}
-        carried = {name: Home(self.names[f"g_{name}"], ROW, self._stride(graph.inputs[f"g_{update}"]))
+        carried = {name: Home(self.names[f"g_{update}"], ROW, self._stride(graph.inputs[f"g_{update}"]))
                    for name, update in plan.carry.items()}
         updates = {name: graph.outputs[f"d_{name}"] for name in plan.carry if f"d_{name}" in graph.outputs}
         state_of = {id(node): name for name, node in reversed(updates.items())}

@@ -74,6 +74,11 @@ class Plan:
         return merge_by_source(edges, self.columns)
 
     @cached_property
+    def results(self) -> list[str]:
+        """The outputs of steps by name: "y", and what else was asked for."""
+        return [name for name in self.step.graph.outputs if name not in self.carry.values() and not name.startswith("left.")]
+
+    @cached_property
     def kinds(self) -> dict[str, str]:
         """"step", "row" or "fixed" for each input that is given, by its shape; states and pre-activations are none."""
         return {name: "step" if "T" in leaf.shape else "row" if "B" in leaf.shape else "fixed"
