@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -23,7 +25,15 @@ class Batch(NamedTuple):
 
 
 class Data(Protocol):
-    """What a training loop asks of a data set. A run that goes on at batch k asks for batch k."""
+    """What a training loop asks of a data set. A run that goes on at batch k asks for batch k.
+
+    `input_size` is the number of features, or of different ids; `output_size` the number of a target's numbers, or classes.
+    """
+
+    @property
+    def input_size(self) -> int: ...
+    @property
+    def output_size(self) -> int: ...
 
     @property
     def batches_per_epoch(self) -> int | None:
@@ -33,7 +43,7 @@ class Data(Protocol):
         """Batch `number` for training: 0, 1, 2, ... without end, an epoch after the other."""
 
     def held_out(self) -> Iterable[Batch]:
-        """The batches for validation, the same in every call; none of their sequences is trained on."""
+        """The batches for validation, the same in every call: never trained on, or, from what is drawn, drawn apart."""
 
 
 TRAINING, HELD_OUT = 0, 1
@@ -42,3 +52,46 @@ TRAINING, HELD_OUT = 0, 1
 def generator(seed: int, *place: int) -> np.random.Generator:
     """Random numbers of their own for each place, such as (TRAINING, batch number)."""
     return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=place))
+
+
+@dataclass(kw_only=True)
+class Drawn(ABC):
+    """A task whose sequences are drawn without end, `rows` a batch; `held_out_batches` are drawn apart for validation."""
+
+    rows: int = 32
+    seed: int = 0
+    held_out_batches: int = 8
+
+    batches_per_epoch = None
+
+    def batch(self, number: int) -> Batch:
+        return self.draw(generator(self.seed, TRAINING, number))
+
+    def held_out(self) -> Iterator[Batch]:
+        return (self.draw(generator(self.seed, HELD_OUT, k)) for k in range(self.held_out_batches))
+
+    @abstractmethod
+    def draw(self, rng: np.random.Generator) -> Batch:
+        """One batch."""
+
+    @abstractmethod
+    def correct(self, outputs: np.ndarray, batch: Batch) -> np.ndarray:
+        """Which sequences (B,) of the batch the outputs solve, as the task's paper counts; what it asks of outputs is said
+        where the task is described."""
+
+
+def pad(sequences: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """Sequences (T_i, ...) side by side as (T, B, ...), zeros past their ends, and their lengths (B,)."""
+    lengths = np.array([len(s) for s in sequences], np.int64)
+    out = np.zeros((lengths.max(), len(sequences), *sequences[0].shape[1:]), sequences[0].dtype)
+    for b, sequence in enumerate(sequences):
+        out[:len(sequence), b] = sequence
+    return out, lengths
+
+
+def counted(batch: Batch) -> np.ndarray:
+    """(T, B): which steps' targets count."""
+    if batch.mask is not None:
+        return batch.mask
+    steps = np.arange(len(batch.inputs))[:, None]
+    return np.broadcast_to(steps < (len(steps) if batch.lengths is None else batch.lengths), batch.inputs.shape[:2])
