@@ -1,0 +1,112 @@
+"""Sequences of different lengths, in batches of similar ones."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from typing import NamedTuple
+
+import numpy as np
+
+from .batch import TRAINING, Batch, generator, pad
+
+
+class Buckets:
+    """Which of many sequences stand side by side, `rows` a batch, every one once an epoch, in an order from the seed alone.
+
+    An epoch shuffles all, sorts every `pool` batches' worth of them by length, cuts batches off and shuffles those. The more
+    batches a pool has, the less padding and the less chance; one batch may be smaller than `rows`.
+    """
+
+    def __init__(self, lengths: Sequence[int] | np.ndarray, rows: int, seed: int = 0, pool: int = 50):
+        if not len(lengths):
+            raise ValueError("there are no sequences to make batches of")
+        if rows < 1 or pool < 1:
+            raise ValueError(f"a batch has at least 1 row and a pool 1 batch, not {rows} and {pool}")
+        self.lengths, self.rows, self.seed, self.pool = np.asarray(lengths), rows, seed, pool
+        self.batches_per_epoch = -(-len(lengths) // rows)
+        self._epoch = lru_cache(maxsize=2)(self._arrange)
+
+    def indices(self, number: int) -> np.ndarray:
+        """The sequences of batch `number`, an epoch after the other."""
+        epoch, k = divmod(number, self.batches_per_epoch)
+        return self._epoch(epoch)[k]
+
+    def padding(self, epoch: int = 0) -> float:
+        """The share of an epoch's steps that are padding, between 0 and 1."""
+        steps = sum(len(batch) * int(self.lengths[batch].max()) for batch in self._epoch(epoch))
+        return 1 - int(self.lengths.sum()) / steps if steps else 0.0
+
+    def _arrange(self, epoch: int) -> list[np.ndarray]:
+        rng = generator(self.seed, TRAINING, epoch)
+        order = rng.permutation(len(self.lengths))
+        width = self.rows * self.pool
+        pools = [order[k:k + width] for k in range(0, len(order), width)]
+        batches = [batch for pool in pools for batch in cut(pool[np.argsort(self.lengths[pool], kind="stable")], self.rows)]
+        return [batches[k] for k in rng.permutation(len(batches))]
+
+
+def cut(order: np.ndarray, rows: int) -> list[np.ndarray]:
+    """Runs of `rows`, the last one what is left."""
+    return [order[k:k + rows] for k in range(0, len(order), rows)]
+
+
+class Examples(NamedTuple):
+    """Sequences (T_i, features), or (T_i,) of ids, and their targets: a class each, or (T_i,) classes, one a step."""
+
+    sequences: Sequence[np.ndarray]
+    targets: Sequence[int] | Sequence[np.ndarray]
+
+
+class Ragged:
+    """Labelled sequences of different lengths as padded batches with `lengths`, for training in `Buckets`.
+
+    `classes` are the names of the targets' classes; `symbols` those of the ids, where sequences are ids.
+    """
+
+    def __init__(self, training: Examples, validation: Examples, classes: Sequence[str], symbols: Sequence[str] | None = None,
+                 rows: int = 32, seed: int = 0):
+        self.training, self.validation, self.classes, self.symbols, self.rows = training, validation, classes, symbols, rows
+        self.buckets = Buckets(_lengths(training), rows, seed)
+        self.input_size = training.sequences[0].shape[-1] if symbols is None else len(symbols)
+
+    @property
+    def output_size(self) -> int:
+        return len(self.classes)
+
+    @property
+    def batches_per_epoch(self) -> int:
+        return self.buckets.batches_per_epoch
+
+    def batch(self, number: int) -> Batch:
+        return _together(self.training, self.buckets.indices(number))
+
+    def held_out(self) -> Iterator[Batch]:
+        order = np.argsort(_lengths(self.validation), kind="stable")
+        return (_together(self.validation, batch) for batch in cut(order, self.rows))
+
+
+def split(examples: Examples, share: float = 0.1, seed: int = 0) -> tuple[Examples, Examples]:
+    """Examples for training and, drawn by the seed, a share of them for validation: at least one each."""
+    count = len(examples.sequences)
+    if count < 2 or not 0 < share < 1:
+        raise ValueError(f"a share between 0 and 1 of at least 2 examples can be held out, not {share} of {count}")
+    order = generator(seed).permutation(count)
+    held = min(max(round(count * share), 1), count - 1)
+    training, validation = np.sort(order[held:]), np.sort(order[:held])
+    return _chosen(examples, training), _chosen(examples, validation)
+
+
+def _chosen(examples: Examples, which: np.ndarray) -> Examples:
+    return Examples([examples.sequences[k] for k in which], [examples.targets[k] for k in which])
+
+
+def _lengths(examples: Examples) -> np.ndarray:
+    return np.array([len(s) for s in examples.sequences], np.int64)
+
+
+def _together(examples: Examples, which: np.ndarray) -> Batch:
+    sequences, targets = _chosen(examples, which)
+    inputs, lengths = pad(sequences)
+    classes = [np.asarray(target, np.int64) for target in targets]
+    return Batch(inputs, pad(classes)[0] if classes[0].ndim else np.stack(classes), lengths)
