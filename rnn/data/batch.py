@@ -89,9 +89,12 @@ def pad(sequences: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
     return out, lengths
 
 
-def counted(batch: Batch) -> np.ndarray:
-    """(T, B): which steps' targets count."""
-    if batch.mask is not None:
-        return batch.mask
+def inside(batch: Batch) -> np.ndarray:
+    """(T, B): which steps lie before their sequence's end."""
     steps = np.arange(len(batch.inputs))[:, None]
     return np.broadcast_to(steps < (len(steps) if batch.lengths is None else batch.lengths), batch.inputs.shape[:2])
+
+
+def counted(batch: Batch) -> np.ndarray:
+    """(T, B): which steps' targets count."""
+    return inside(batch) if batch.mask is None else batch.mask
