@@ -8,7 +8,7 @@ import pytest
 import minigrad as mg
 import rnn
 from rnn import LSTM, RNN, DiagonalPeepholeLSTM, Recurrent, ReluRNN, ResetAfterGRU
-from rnn.variants import ProjectedLSTM
+from rnn.variants import MGU, ProjectedLSTM
 
 needs_torch = pytest.mark.skipif(not importlib.util.find_spec("torch"), reason="PyTorch is not installed")
 PAIRS = {"RNN": (RNN, {}, {}), "relu": (ReluRNN, {}, {"nonlinearity": "relu"}), "LSTM": (LSTM, {}, {}),
@@ -85,22 +85,43 @@ def test_a_cell_is_known_by_its_equations():
     assert "weight_hh_l0" in Recurrent.from_config(config).torch_state_dict()
 
 
-def test_a_cell_that_pytorch_does_not_have_is_refused():
+RESET = ("PyTorch applies a GRU's reset gate after the matrix product, this cell before it, and no weights make up for that; "
+         "ResetAfterGRU can be converted")
+
+
+@pytest.mark.parametrize("cell, reason", [
+    (rnn.GRU, f"GRU: {RESET}"), (rnn.ResetBeforeGRU, f"ResetBeforeGRU: {RESET}"),
+    (rnn.PeepholeLSTM, "PeepholeLSTM: PyTorch has no peepholes that are matrices"),
+    (MGU, "MGU: PyTorch has no layer with these equations; it has RNN, ReluRNN, LSTM, DiagonalPeepholeLSTM, ProjectedLSTM, "
+          "ResetAfterGRU"),
+])
+def test_a_cell_that_pytorch_does_not_have_is_refused_and_the_reason_said(cell, reason):
     with pytest.raises(TypeError) as error:
-        Recurrent(rnn.GRU, 3, 4).torch_state_dict()
-    assert str(error.value) == ("GRU: PyTorch has no layer with these equations; it has RNN, ReluRNN, LSTM, ResetAfterGRU, "
-                                "ProjectedLSTM, DiagonalPeepholeLSTM")
+        Recurrent(cell, 3, 4).torch_state_dict()
+    assert str(error.value) == reason
+
+
+def test_nothing_is_drawn_where_a_cell_is_looked_up():
+    layer = Recurrent(ResetAfterGRU, 3, 4)
+    mg.manual_seed(5)
+    expected = mg.randn(3).tolist()
+    mg.manual_seed(5)
+    layer.torch_state_dict()
+    assert mg.randn(3).tolist() == expected
 
 
 @pytest.mark.parametrize("change, kind, text", [
     (lambda s: s | {"weight_ih_l1": np.zeros((16, 4))}, KeyError,
-     "Recurrent(LSTM): PyTorch's state lacks nothing and has weight_ih_l1 that this layer does not; has it as many layers and "
-     "directions?"),
+     "Recurrent(LSTM): PyTorch's weights lack nothing and have weight_ih_l1 that this layer does not; has it as many layers "
+     "and directions?"),
     (lambda s: {k: v for k, v in s.items() if k != "weight_hh_l0"}, KeyError,
-     "Recurrent(LSTM): PyTorch's state lacks weight_hh_l0 and has nothing that this layer does not; has it as many layers and "
-     "directions?"),
+     "Recurrent(LSTM): PyTorch's weights lack weight_hh_l0 and have nothing that this layer does not; has it as many layers "
+     "and directions?"),
     (lambda s: s | {"bias_hh_l0": np.zeros(12)}, mg.ShapeError,
-     "Recurrent(LSTM): bias_hh_l0 is (12,) and should be (16,)"),
+     "Recurrent(LSTM): bias_hh_l0 is (12,) and should be (16,); are input_size and hidden_size the same?"),
+    (lambda s: {k: v for k, v in s.items() if k != "bias_hh_l0"}, KeyError,
+     "Recurrent(LSTM): PyTorch's weights lack bias_hh_l0 and have nothing that this layer does not; has it as many layers "
+     "and directions?"),
 ])
 def test_what_does_not_fit_is_named_and_nothing_changes(change, kind, text):
     layer = Recurrent(LSTM, 3, 4)
