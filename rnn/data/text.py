@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
+import codecs
+import io
+from collections.abc import Iterator, Sequence
+from os import PathLike
 
 import numpy as np
+
+from .batch import Batch
+
+Path = str | PathLike[str]
 
 
 def python_documentation() -> str:
@@ -16,16 +22,27 @@ def python_documentation() -> str:
     return "\n".join(topics[name] for name in sorted(topics))
 
 
-def read(paths: Sequence[str]) -> str:
+def pieces(paths: Sequence[Path], size: int = 1 << 18) -> Iterator[str]:
+    """The files one after another as UTF-8, a line break between them, read `size` bytes at a time; line ends become \\n."""
+    for k, path in enumerate(paths):
+        if k:
+            yield "\n"
+        decoder = io.IncrementalNewlineDecoder(codecs.getincrementaldecoder("utf-8")(), translate=True)
+        with open(path, "rb") as file:
+            more = True
+            while more:
+                more = bool(piece := file.read(size))
+                try:
+                    yield decoder.decode(piece, final=not more)
+                except UnicodeDecodeError as error:
+                    place = file.tell() - len(error.object) + error.start
+                    raise ValueError(f"{path} is not UTF-8 text: byte {place} is {error.object[error.start]:#04x}; convert it, "
+                                     f"for example with iconv -f latin1 -t utf-8") from None
+
+
+def read(paths: Sequence[Path]) -> str:
     """The files one after another, as UTF-8."""
-    parts = []
-    for path in paths:
-        try:
-            parts.append(Path(path).read_text(encoding="utf-8"))
-        except UnicodeDecodeError as error:
-            raise ValueError(f"{path} is not UTF-8 text: byte {error.start} is {error.object[error.start]:#04x}; convert it, "
-                             f"for example with iconv -f latin1 -t utf-8") from None
-    return "\n".join(parts)
+    return "".join(pieces(paths))
 
 
 class Vocabulary:
@@ -33,7 +50,8 @@ class Vocabulary:
 
     def __init__(self, characters: str):
         self.characters = characters
-        self._number = {c: k for k, c in enumerate(characters)}
+        self._points = _code_points(characters)
+        self._order = np.argsort(self._points, kind="stable")
 
     @classmethod
     def of(cls, text: str) -> Vocabulary:
@@ -46,10 +64,14 @@ class Vocabulary:
         unknown = sorted(set(text) - set(self.characters))
         if unknown:
             raise ValueError(f"the model has never seen {' '.join(map(repr, unknown))}; it knows {self.characters!r}")
-        return np.array([self._number[c] for c in text], np.int64)
+        return self._order[np.searchsorted(self._points, _code_points(text), sorter=self._order)]
 
     def decode(self, ids: Sequence[int]) -> str:
         return "".join(self.characters[k] for k in ids)
+
+
+def _code_points(text: str) -> np.ndarray:
+    return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), "<u4")
 
 
 class Rows:
@@ -73,3 +95,47 @@ class Rows:
         k = number % self.windows
         cut = slice(k * self.steps, (k + 1) * self.steps)
         return self.inputs[cut], self.targets[cut], k == 0
+
+
+class Characters:
+    """A text's numbers for a model of the next character: `rows` of it side by side, `steps` at a time, the last part held out.
+
+    ids (N,) may be larger than memory (`text_files.encoded`). Inputs and targets (T, B) are whole numbers. Batch k goes on
+    where k - 1 stopped, unless it begins an epoch (`continues`), so that a state can be carried over.
+    """
+
+    def __init__(self, ids: np.ndarray, vocabulary: Vocabulary, rows: int = 64, steps: int = 64, held_out: float = 0.1):
+        if not 0 < held_out < 1:
+            raise ValueError(f"the share that is held out lies between 0 and 1, not {held_out}")
+        held = max(int(len(ids) * held_out), 1)
+        self.vocabulary = vocabulary
+        self.training = Rows(ids[:-held], rows, steps)
+        self.validation = Rows(ids[-held:], min(rows, max(1, (held - 1) // steps)), steps)
+
+    @property
+    def input_size(self) -> int:
+        return len(self.vocabulary)
+
+    @property
+    def output_size(self) -> int:
+        return len(self.vocabulary)
+
+    @property
+    def batches_per_epoch(self) -> int:
+        return self.training.windows
+
+    def batch(self, number: int) -> Batch:
+        return _batch(self.training, number)
+
+    def continues(self, number: int) -> bool:
+        """Whether batch `number` goes on where the one before stopped."""
+        return number % self.training.windows != 0
+
+    def held_out(self) -> Iterator[Batch]:
+        """The windows of the held-out part, each going on where the one before stopped."""
+        return (_batch(self.validation, k) for k in range(self.validation.windows))
+
+
+def _batch(rows: Rows, number: int) -> Batch:
+    inputs, targets, _ = rows.window(number)
+    return Batch(inputs.astype(np.int64), targets.astype(np.int64))
