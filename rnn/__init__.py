@@ -20,9 +20,10 @@ from .language import (
     b,
     w,
 )
-from .recurrent import Recurrent
+from .layers import Bidirectional, Recurrent, Stack, detached
 from .variants import DiagonalPeepholeLSTM, ResetAfterGRU, ResetBeforeGRU
 
-__all__ = ["GRU", "LSTM", "RNN", "AdditiveAttention", "Bernoulli", "Cell", "CellError", "Constant", "DiagonalPeepholeLSTM",
-           "Extra", "Input", "Matrix", "Memory", "PeepholeLSTM", "Recurrent", "ReluRNN", "ResetAfterGRU", "ResetBeforeGRU",
-           "Setting", "Size", "State", "Step", "Vector", "W", "b", "variants", "w"]
+__all__ = ["GRU", "LSTM", "RNN", "AdditiveAttention", "Bernoulli", "Bidirectional", "Cell", "CellError", "Constant",
+           "DiagonalPeepholeLSTM", "Extra", "Input", "Matrix", "Memory", "PeepholeLSTM", "Recurrent", "ReluRNN",
+           "ResetAfterGRU", "ResetBeforeGRU", "Setting", "Size", "Stack", "State", "Step", "Vector", "W", "b", "detached",
+           "variants", "w"]

@@ -3,22 +3,33 @@
 from __future__ import annotations
 
 from collections import namedtuple
-from collections.abc import Callable, Mapping
-from typing import Any, ClassVar
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
 import minigrad as mg
 from minigrad import backends
-from minigrad.nn import Module, Parameter, init
+from minigrad.nn import Module, Parameter
 from minigrad.scan import Loop, Rows, eager
 from minigrad.tensor import Tensor
 
-from .checks import check_extras, check_float, check_keywords, check_state
+from .checks import check_capture, check_extras, check_float, check_keywords, check_state
+from .initial import initial_values
 from .language.build import build
 from .language.cell_type import CellType
 from .language.show import equations
 from .language.structure import CellGraph
+from .options import MASK, Options, activated, step_of
+from .sequences import Sequences
+
+
+class Step(NamedTuple):
+    """What a cell runs: its structure with all that was asked of it, and the loop of that."""
+
+    structure: CellGraph
+    loop: Loop
 
 
 class Cell(Module, metaclass=CellType):
@@ -32,60 +43,78 @@ class Cell(Module, metaclass=CellType):
         y, state = cell(x_t)                       # x_t (B, input_size) -> y (B, hidden_size), state.h
 
     Keywords: every size that the cell names, every Setting, `dtype`, and
-    init:  how parameters begin: "default" (blocks on a state orthogonal, others Glorot uniform, vectors and biases 0, or
-           what the class says in `initial`), "torch" (all uniform within 1/sqrt(hidden_size)), or a function of
-           (name, shape) that returns an array.
+    init:               how parameters begin, as `rnn.initial.initial_values` says: "default", "torch", "keras", a function of
+                        (name, shape), or numbers and functions by name, {"b_f": 1.0, "recurrent": orthogonal()}.
+    activations:        other activations, by the name of a gate or of a function: {"g": relu, "sigmoid": my_sigmoid}.
+    recurrent_dropout:  in training, the probability with which an element of a state is zeroed in matrix products; or
+                        probabilities by the names of states and other quantities.
+    weight_dropout:     the same for the elements of matrices on a state.
+    variational:        dropout draws one mask a sequence, not one a step.
+    zoneout:            in training, the probability with which a unit keeps its old state; or probabilities by state.
+    learn_state:        the state that sequences begin with is trained; it begins as zeros.
     """
 
     initial: ClassVar[Mapping[str, float]] = {}         # parameter -> the number that its elements begin with
 
     def __init__(self, input_size: int | None = None, hidden_size: int | None = None, *, dtype: Any = np.float32,
-                 init: str | Callable[[str, tuple[int, ...]], Any] = "default", **keywords: Any):
+                 init: Any = "default", activations: Mapping[str, Any] | None = None, recurrent_dropout: Any = 0.0,
+                 weight_dropout: float = 0.0, variational: bool = False, zoneout: Any = 0.0, learn_state: bool = False,
+                 **keywords: Any):
         definition = type(self).__cell__.definition
         if definition is None:
             raise TypeError("Cell has no equations; derive a class from it and write them in its body")
         sizes, settings = check_keywords(definition, {"input": input_size, "hidden": hidden_size, **keywords})
-        self._begin(build(definition, sizes, settings), dtype, init)
+        structure = build(definition, sizes, settings)
+        if activations:
+            structure = activated(structure, activations)
+        options = Options.of(structure, recurrent_dropout, zoneout, weight_dropout, variational)
+        self._begin(structure, options, learn_state, dtype, init)
         if input_size is not None and self.structure.input_size != input_size:
             raise ValueError(f"{definition.name}: its input {definition.input} has size {self.structure.input_size}, "
                              f"not {input_size}, as the cell declares it so")
 
+    def config(self) -> dict[str, Any]:
+        """All that is needed to make the cell again, but for its parameters, as JSON."""
+        return {"structure": self.structure.to_json(), "options": asdict(self.options), "learn_state": bool(self.start)}
+
     @staticmethod
-    def from_structure(structure: CellGraph, dtype: Any = np.float32) -> Cell:
-        """A cell from its graph, as a checkpoint stores it; its class is not needed."""
+    def from_config(config: Mapping[str, Any], dtype: Any = np.float32) -> Cell:
+        """The cell that `config()` described; its class is not needed, and no code of it is run."""
         cell = Cell.__new__(Cell)
-        cell._begin(structure, dtype, "default")
+        structure, options = CellGraph.from_json(config["structure"]), Options(**config["options"])
+        cell._begin(structure, options, config["learn_state"], dtype, "default")
         return cell
 
-    def _begin(self, structure: CellGraph, dtype: Any, how: Any) -> None:
+    def _begin(self, structure: CellGraph, options: Options, learn_state: bool, dtype: Any, how: Any) -> None:
         if np.dtype(dtype).kind != "f":
             raise TypeError(f"{structure.name}: dtype is one of floating-point numbers, 'float32' or 'float64', not {dtype!r}")
-        self.structure = structure
+        self.structure, self.options = structure, options
         self._dtype = np.dtype(dtype)
         self._zeros: tuple[Any, Any] = None, None
+        self._steps: dict[tuple, Step] = {}
         self.State: Any = namedtuple(f"{structure.name}State", list(structure.states))  # type: ignore[misc]
-        self.loop = Loop(structure.graph, {name: f"{name}_next" for name in structure.states}, structure.step)
-        self.weights = {name: Parameter(np.asarray(self._initial(name, shape, how), dtype))
-                        for name, shape in structure.parameters.items()}
-
-    def _initial(self, name: str, shape: tuple[int, ...], how: Any) -> Any:
-        if callable(how):
-            values = how(name, shape)
-            if np.shape(values) != shape:
-                raise mg.ShapeError(f"{self.structure.name}: init made {np.shape(values)} for {name}, which is {shape}")
-            return values
-        if how == "torch":
-            return init.uniform(shape, 1 / np.sqrt(max(self.structure.states.values(), default=shape[0])))
-        if how != "default":
-            raise ValueError(f"init is 'default', 'torch' or a function of (name, shape), not {how!r}")
         definition = type(self).__cell__.definition
-        initial = {**definition.initial, **self.initial} if definition else {}
-        if name in initial or len(shape) != 2:
-            return np.full(shape, initial.get(name, 0.0))
-        return init.orthogonal(shape) if name.partition(".")[2] in self.structure.states else init.glorot_uniform(shape)
+        values = initial_values(structure, how, {**definition.initial, **self.initial} if definition else {})
+        self.weights = {name: Parameter(np.asarray(value, dtype)) for name, value in values.items()}
+        self.start = {name: Parameter(np.zeros(size, dtype)) for name, size in structure.states.items() if learn_state}
 
     def _children(self) -> Any:
-        return self.weights.items()
+        return [*self.weights.items(), ("start", self.start)]
+
+    def step(self, masked: bool = False, capture: Sequence[str] = ()) -> Step:
+        """What runs, in training or in evaluation, with a mask of steps and with further outputs; made once."""
+        random = bool(self.options.dropout or self.options.weights or self.options.zoneout or self.structure.masks)
+        key = (self.training and random, masked, *capture)
+        if key not in self._steps:
+            check_capture(self.structure, capture)
+            s = step_of(self.structure, self.options, self.training or not random, masked, capture)
+            self._steps[key] = Step(s, Loop(s.graph, {name: f"{name}_next" for name in s.states}, s.step))
+        return self._steps[key]
+
+    @property
+    def loop(self) -> Loop:
+        """Of whole sequences, with no further outputs."""
+        return self.step().loop
 
     @property
     def dtype(self) -> np.dtype:
@@ -95,8 +124,9 @@ class Cell(Module, metaclass=CellType):
     def device(self) -> str:
         return next(iter(self.weights.values())).device if self.weights else "cpu"
 
-    def forward(self, x: Tensor, state: Any = None, **extras: Any) -> tuple[Tensor, Any]:
-        """One step: x (B, input_size), a state as this returns it -> y (B, output_size) and the new state."""
+    def forward(self, x: Tensor, state: Any = None, capture: Sequence[str] = (), **extras: Any) -> tuple[Any, ...]:
+        """One step: x (B, input_size), a state as this returns it -> y (B, output_size) and the new state; and, if quantities
+        are to be captured, a dict of these by name."""
         s = self.structure
         if not isinstance(x, Tensor) or x.ndim != 2 or x.shape[1] != s.input_size:
             shape = x.shape if isinstance(x, Tensor) else type(x).__name__
@@ -105,13 +135,17 @@ class Cell(Module, metaclass=CellType):
         check_float(s, s.input, x, self.dtype)
         state = self.initial_state(state, x.shape[0])
         given = check_extras(self, extras, x.shape[0], None)
-        rows = Rows(1, x.shape[0])
-        ys, last = eager.run(self.loop, self._values(x.expand_dims(0), given, rows), dict(zip(s.states, state)), rows)
-        return ys["y"][0], self.State(**last)
+        rows, step = Rows(1, x.shape[0]), self.step(capture=tuple(capture))
+        values = self._values(step, x.expand_dims(0), given, rows)
+        ys, last = eager.run(step.loop, values, dict(zip(s.states, state)), rows)
+        y, new = ys["y"][0], self.State(**last)
+        return (y, new, {name: ys[f"y.{name}"][0] for name in capture}) if capture else (y, new)
 
     def initial_state(self, state: Any, rows: int) -> Any:
-        """The state given, checked, or zeros."""
+        """The state given, checked, or the one that is trained, or zeros."""
         s = self.structure
+        if state is None and self.start:
+            return self.State(*(self.start[name].broadcast_to((rows, size)) for name, size in s.states.items()))
         if state is None:
             key = rows, self.dtype, self.device
             if self._zeros[0] != key:                       # kept, as layers are called with the same shapes again and again
@@ -120,25 +154,33 @@ class Cell(Module, metaclass=CellType):
             return self._zeros[1]
         return self.State(*check_state(self, state, (rows,), "(rows, size)"))
 
-    def run(self, xs: Tensor, state: Any, extras: dict[str, Tensor], rows: Rows, compile: bool | str) -> tuple[Tensor, Any]:
+    def run(self, xs: Tensor, state: Any, extras: dict[str, Tensor], sequences: Sequences, reverse: bool, compile: bool | str,
+            capture: tuple[str, ...] = ()) -> tuple[Tensor, Any, dict[str, Tensor]]:
         """All steps: xs (T, B, input_size), a state, what `check_extras` returned -> ys (T, B, output_size), the last state,
-        each part (1, B, size)."""
-        ys, last = self.loop(self._values(xs, extras, rows), dict(zip(self.structure.states, state)), rows, compile)
-        return ys["y"], self.State(**last)
+        each part (1, B, size), and what is captured of each step (T, B, ...)."""
+        if not isinstance(xs, Tensor):                      # a value that stands for one in another program
+            ys, last = xs.run_cell(self, xs, state, extras, sequences.lengths, reverse)
+            return ys, last, {}
+        rows, step = sequences.rows_in(reverse), self.step(sequences.mask is not None, capture)
+        values = self._values(step, xs, extras, rows)
+        if sequences.mask is not None:
+            values[MASK] = sequences.mask
+        ys, last = step.loop(values, dict(zip(self.structure.states, state)), rows, compile)
+        return ys["y"], self.State(**last), {name: ys[f"y.{name}"] for name in capture}
 
-    def _values(self, xs: Tensor, extras: dict[str, Tensor], rows: Rows) -> dict[str, Tensor]:
-        s = self.structure
-        drawn = {**self._constants(), **self._masks(rows)} if s.constants or s.masks else {}
+    def _values(self, step: Step, xs: Tensor, extras: dict[str, Tensor], rows: Rows) -> dict[str, Tensor]:
+        s = step.structure
+        drawn = {**self._constants(), **self._masks(step, rows)} if s.constants or s.masks else {}
         return {s.input: xs, **self.weights, **extras, **drawn}
 
     def _constants(self) -> dict[str, Tensor]:
         return {name: mg.tensor(array.astype(self.dtype), device=self.device)
                 for name, array in self.structure.constants.items()}
 
-    def _masks(self, rows: Rows) -> dict[str, Tensor]:
+    def _masks(self, step: Step, rows: Rows) -> dict[str, Tensor]:
         """Random masks, which depend on a fresh key, their name and the place of each number alone; in evaluation their
         expectation."""
-        masks = self.structure.masks
+        masks = step.structure.masks
         key = mg.random.draw_key() if self.training and masks else 0
         out = {}
         for name, (p, dims, per) in masks.items():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from .language.build import size_names
 from .language.definition import Definition
 from .language.expressions import Setting
 from .language.structure import CellGraph
+from .options import quantities
 
 if TYPE_CHECKING:
     from .cell import Cell
@@ -102,6 +103,20 @@ def check_extras(cell: Cell, given: Mapping[str, Any], rows: int, steps: int | N
         raise TypeError(f"{s.name} takes no {', '.join(given)}; by keyword it takes "
                         f"{', '.join(k for k, (_, per) in s.extras.items() if per != 'slots') or 'nothing'}")
     return out
+
+
+def check_capture(s: CellGraph, names: Sequence[str]) -> None:
+    """Quantities of a row's step, by name."""
+    known = quantities(s)
+    if unknown := [name for name in names if name not in known]:
+        raise ValueError(f"{s.name} cannot capture {', '.join(unknown)}; it has {', '.join(known)}")
+
+
+def check_mask(mask: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    """(steps, rows) of truth values."""
+    if mask.shape != shape or mask.dtype.kind not in "biu":
+        raise mg.ShapeError(f"mask must be (steps, batch) = {shape} of truth values, not {mask.shape} of {mask.dtype}")
+    return mask.astype(bool)
 
 
 def check_lengths(what: str, lengths: Any, rows: int, most: int, of: str) -> np.ndarray:

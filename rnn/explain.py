@@ -56,7 +56,7 @@ class Explanation:
 
 def explain(cell: Cell) -> Explanation:
     """Of the plan that generated code runs."""
-    s = cell.structure
+    s = cell.step().structure
     made = cell.loop.plan((s.input, *cell.weights), fused=True)
     definition = type(cell).__cell__.definition
     sizes = ", ".join(f"{k} {v}" for k, v in {s.input: s.input_size, **s.states}.items())
@@ -86,7 +86,7 @@ def _kernels(made: Plan, names: list[str], dtype: str) -> dict[str, PersistentKe
 
 def passes(cell: Cell) -> str:
     """The result of every pass that makes the plan, one after the other: what a pass finds is what the one before leaves."""
-    s, parts = cell.structure, []
+    s, parts = cell.step().structure, []
     plan(s.graph, cell.loop.carry, (s.input, *cell.weights), True,
          lambda name, result: parts.append(f"{name} {'-' * (127 - len(name))}\n{result}"))
     return "\n\n".join(parts)

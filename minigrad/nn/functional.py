@@ -44,9 +44,10 @@ def binary_cross_entropy_with_logits(x: Tensor, target: Any) -> Tensor:
     return (x.softplus() - x * _same_shape("binary_cross_entropy_with_logits", x, target)).mean()
 
 
-def dropout(x: Tensor, p: float) -> Tensor:
-    """Zero each element with probability `p`, divide the others by 1 - p."""
-    keep = random.uniform(random.draw_key(), "dropout", x.shape) >= p
+def dropout(x: Tensor, p: float, shared: tuple[int, ...] = ()) -> Tensor:
+    """Zero each element with probability `p`, divide the others by 1 - p. shared: axes along which all fare alike."""
+    shape = tuple([1 if axis in shared else n for axis, n in enumerate(x.shape)])
+    keep = random.uniform(random.draw_key(), "dropout", shape) >= p
     return x * (tensor(keep, device=x.device) * x._full((), 1 / (1 - p)))
 
 

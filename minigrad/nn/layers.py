@@ -21,8 +21,8 @@ class Linear(Module):
 
     def __init__(self, in_features: int, out_features: int, bias: bool = True, dtype: Any = np.float32):
         bound = 1 / sqrt(in_features)
-        self.weight = Parameter(init.uniform((out_features, in_features), bound).astype(dtype))
-        self.bias = Parameter(init.uniform((out_features,), bound).astype(dtype)) if bias else None
+        self.weight = Parameter(init.uniform(bound)((out_features, in_features)).astype(dtype))
+        self.bias = Parameter(init.uniform(bound)((out_features,)).astype(dtype)) if bias else None
 
     def forward(self, x: Tensor) -> Tensor:
         y = x.linear(self.weight)

@@ -10,7 +10,7 @@ import minigrad as mg
 from minigrad.tensor import Tensor
 
 from .. import catalogue
-from ..recurrent import Recurrent
+from ..layers import Recurrent
 from . import cuda
 from .contender import INPUT, OUTPUT, Contender
 from .task import Numbers

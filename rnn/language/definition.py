@@ -9,8 +9,10 @@ from typing import Any
 from .expressions import Bernoulli, CellError, Declaration, Extra, Input, Memory, Reference, Setting, State
 from .nodes import links
 
-_OF_LAYERS = ("cell", "input_size", "hidden_size", "num_layers", "bidirectional", "batch_first", "dropout", "compile", "dtype",
-              "init")
+_OF_LAYERS = ("cell", "input_size", "hidden_size", "num_layers", "bidirectional", "batch_first", "dropout", "compile", "merge",
+              "residual", "stateful", "input_dropout", "variational", "dtype", "init", "activations", "recurrent_dropout",
+              "weight_dropout", "zoneout", "learn_state")
+_OF_CALLS = ("state", "lengths", "mask", "capture", "return_states")
 
 
 @dataclass
@@ -86,7 +88,7 @@ def _check_names(name: str, declaration: Declaration, where: str) -> None:
     taken = [d for d in declaration.dimensions if d in _OF_LAYERS]
     if isinstance(declaration, Setting) and name in _OF_LAYERS:
         taken.append(name)
-    if isinstance(declaration, (Extra, Memory)) and name in ("state", "lengths"):
+    if isinstance(declaration, (Extra, Memory)) and name in _OF_CALLS:
         taken.append(name)
     if taken:
         raise CellError(f"{where}: {taken[0]} is an argument of every layer; give this {declaration.kind} another name")

@@ -10,7 +10,6 @@ import pytest
 import minigrad as mg
 from minigrad import tanh
 from rnn import GRU, LSTM, RNN, Cell, Input, PeepholeLSTM, State, W
-from rnn.language import CellGraph
 from rnn.variants import CTRNN, IndRNN, LayerNormLSTM, ProjectedLSTM, ZoneoutLSTM
 from shipped import SHIPPED, extras_for, sizes_of
 
@@ -101,11 +100,6 @@ def test_a_subclass_inherits_or_replaces_what_parameters_begin_with():
     assert (ZoneoutLSTM(2, 3).weights["b_f"].numpy() == 1).all()
 
 
-def test_as_pytorch_begins():
-    values = np.concatenate([p.numpy().ravel() for p in LSTM(50, 64, init="torch").parameters()])
-    assert 0.99 / 8 < np.abs(values).max() <= 1 / 8 and abs(values.mean()) < 0.005
-
-
 def test_a_function_of_name_and_shape():
     cell = RNN(2, 3, init=lambda name, shape: np.full(shape, len(name)))
     assert {name: set(p.numpy().ravel().tolist()) for name, p in cell.weights.items()} == {
@@ -167,7 +161,7 @@ def test_an_extra_of_one_step_has_no_axis_of_steps():
     (lambda: LSTM(2, True), ValueError, "LSTM: the size hidden is a whole number of at least 1, not True"),
     (lambda: LSTM(2, 3, proj=2), TypeError, "LSTM takes no proj; its sizes are input, hidden"),
     (lambda: LSTM(2, 3, init="glorot"), ValueError,
-     "init is 'default', 'torch' or a function of (name, shape), not 'glorot'"),
+     "LSTM: init is 'default', 'torch', 'keras', a mapping by names, or a function of (name, shape), not 'glorot'"),
     (lambda: LSTM(2, 3, init=lambda _, shape: np.zeros(7)), mg.ShapeError, "LSTM: init made (7,) for W_f.h, which is (3, 3)"),
 ], ids=["no equations", "no sizes", "a truth value", "unknown", "init", "init's shape"])
 def test_a_wrong_cell_is_refused(make, error, text):
@@ -182,7 +176,7 @@ def test_a_wrong_cell_is_refused(make, error, text):
 @pytest.mark.parametrize("name", SHIPPED)
 def test_a_cell_comes_back_from_its_graph(name):
     cell = SHIPPED[name](2, 3, dtype=np.float64, **sizes_of(SHIPPED[name])).eval()
-    again = Cell.from_structure(CellGraph.from_json(json.loads(json.dumps(cell.structure.to_json()))), np.float64).eval()
+    again = Cell.from_config(json.loads(json.dumps(cell.config())), np.float64).eval()
     again.load_state_dict(cell.state_dict())
     rng = np.random.default_rng(0)
     x, extras = mg.randn(4, 2, dtype=np.float64), extras_for(cell, None, 4, rng)

@@ -243,8 +243,9 @@ WRONG_CALLS = {
     "float64": ({"xs": GOOD.astype(float)}, TypeError, "LSTM: x is float64 and the parameters are float32; convert one: "
                 ".astype('float32'), or the layer with .to(dtype='float64')"),
     "features": ({"xs": np.zeros((4, 2, 3), np.float32)}, mg.ShapeError,
-                 "Recurrent(LSTM): x must be (steps, batch, 2), not (4, 2, 3)"),
-    "two axes": ({"xs": GOOD[0]}, mg.ShapeError, "Recurrent(LSTM): x must be (steps, batch, 2), not (2, 2)"),
+                 "Recurrent(LSTM): x must be (steps, batch, 2), or (steps, 2), not (4, 2, 3)"),
+    "four axes": ({"xs": GOOD[None]}, mg.ShapeError,
+                  "Recurrent(LSTM): x must be (steps, batch, 2), or (steps, 2), not (1, 4, 2, 2)"),
     "no steps": ({"xs": GOOD[:0]}, mg.ShapeError, "Recurrent(LSTM): x has no steps"),
     "a long length": ({"lengths": [5, 1]}, ValueError, "lengths run from 0 to the number of steps, 4; row 0 has 5"),
     "a negative length": ({"lengths": [4, -1]}, ValueError, "lengths run from 0 to the number of steps, 4; row 1 has -1"),
@@ -267,7 +268,12 @@ WRONG_CALLS = {
                         "convert one: .astype('float32'), or the layer with .to(dtype='float64')"),
     "a state of lists": ({"state": (H, H.tolist())}, mg.ShapeError,
                          "LSTM: state c must be (layers * directions, batch, size) = (4, 2, 3), not list"),
-    "unknown": ({"mask": GOOD}, TypeError, "LSTM takes no mask; by keyword it takes nothing"),
+    "a wide mask": ({"mask": GOOD}, mg.ShapeError,
+                    "mask must be (steps, batch) = (4, 2) of truth values, not (4, 2, 2) of float32"),
+    "unknown": ({"dt": GOOD}, TypeError, "Recurrent(LSTM) takes no dt; by keyword it takes nothing"),
+    "no quantity": ({"capture": ["f", "q", "x"]}, ValueError,
+                    "Recurrent(LSTM) cannot capture q, x; it has f_h, f_x, f, i_h, i_x, i, g_h, g_x, g, c_next, o_h, o_x, o, "
+                    "h_next, y, h, c"),
 }
 
 
@@ -295,7 +301,7 @@ WRONG_EXTRAS = {
                    "AttentiveGRU: m_lengths must be 2 whole numbers, one a row, not () of int64"),
     "both": ({"m": MEMORY, "m_lengths": [1, 1], "m_mask": np.ones((2, 5), bool)}, TypeError,
              "AttentiveGRU: m_mask and m_lengths say the same; give one"),
-    "unknown": ({"m": MEMORY, "memory": MEMORY}, TypeError, "AttentiveGRU takes no memory; by keyword it takes m"),
+    "unknown": ({"m": MEMORY, "memory": MEMORY}, TypeError, "Recurrent(AttentiveGRU) takes no memory; by keyword it takes m"),
 }
 
 
@@ -320,7 +326,7 @@ def test_wrong_numbers_per_step_are_refused(given, error, text):
 
 
 def test_batch_first_is_named_in_the_refusal():
-    with pytest.raises(mg.ShapeError, match=r"Recurrent\(LSTM\): x must be \(batch, steps, 2\), not \(2, 4, 3\)"):
+    with pytest.raises(mg.ShapeError, match=r"x must be \(batch, steps, 2\), or \(steps, 2\), not \(2, 4, 3\)"):
         Recurrent(LSTM, 2, 3, batch_first=True)(np.zeros((2, 4, 3), np.float32))
 
 
@@ -336,8 +342,8 @@ WRONG_LAYERS = {
     "no named size": ({"cell": ProjectedLSTM}, TypeError, "ProjectedLSTM needs proj"),
     "a size of 0": ({"hidden_size": 0}, ValueError, "LSTM: the size hidden is a whole number of at least 1, not 0"),
     "half a size": ({"input_size": 2.0}, ValueError, "LSTM: the size input is a whole number of at least 1, not 2.0"),
-    "a setting": ({"cell": ZoneoutLSTM, "zoneout": 0.1}, TypeError,
-                  "ZoneoutLSTM takes no zoneout; its sizes are input, hidden, its settings zoneout_c, zoneout_h"),
+    "a setting": ({"cell": ZoneoutLSTM, "zone": 0.1}, TypeError,
+                  "ZoneoutLSTM takes no zone; its sizes are input, hidden, its settings zoneout_c, zoneout_h"),
     "no number": ({"cell": ZoneoutLSTM, "zoneout_c": "0.1"}, TypeError,
                   "ZoneoutLSTM: the setting zoneout_c is a number, not '0.1'"),
     "no probability": ({"cell": ZoneoutLSTM, "zoneout_c": 1.5}, ValueError,

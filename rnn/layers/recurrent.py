@@ -1,0 +1,182 @@
+"""A layer of any cell over whole sequences, in layers and directions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+import minigrad as mg
+from minigrad.scan import CHOICES
+from minigrad.tensor import Tensor
+
+from ..cell import Cell
+from ..checks import check_extras, check_float, check_state
+from ..explain import Explanation, explain
+from ..interchange import torch_weights
+from ..language.cell_type import CellType
+from ..language.projected import projected
+from ..options import probability, quantities
+from ..sequences import Sequences
+from .layer import Layer
+from .merge import MERGES, dropped, merged
+
+
+class Recurrent(Layer):
+    """A cell run over sequences: xs (T, B, input_size) -> ys (T, B, output_size), and the last state, whose parts are
+    (layers * directions, B, size), layers first.
+
+    cell:           a Cell class.
+    num_layers:     layers, each fed with the outputs of the one below.
+    bidirectional:  a second cell in each layer that reads from the end.
+    merge:          what becomes of the outputs of two directions: "concat" (side by side), "sum", "mul" or "average".
+    batch_first:    xs and ys are (B, T, features).
+    dropout:        in training, the probability with which an output between two layers is zeroed;
+    input_dropout:  and an element of xs.
+    variational:    all dropout draws one mask a sequence, not one a step (Gal & Ghahramani, NeurIPS 2016).
+    residual:       each layer whose input and output have one size adds its input to its output.
+    stateful:       a call that is given no state begins with the last one's, detached; `reset_state()` forgets it.
+    compile:        run by a plan that is derived from the cell's graph: by generated C on the CPU, and by NumPy where there is
+                    no C compiler; "native" and "numpy" insist on one of them. False runs the cell operation by operation, as
+                    a reference.
+    keywords:       what the cell takes: its sizes and settings, `dtype`, `init`, `activations`, `recurrent_dropout`,
+                    `weight_dropout`, `zoneout`, `learn_state`; `proj_size` makes the output of a cell like the LSTM smaller.
+
+    Parameters are called `layers.0.forward.W_f.h`; the second direction is `backward`.
+    """
+
+    def __init__(self, cell: CellType, input_size: int, hidden_size: int | None = None, num_layers: int = 1,
+                 bidirectional: bool = False, batch_first: bool = False, dropout: float = 0.0, compile: bool | str = True, *,
+                 merge: str = "concat", residual: bool = False, stateful: bool = False, input_dropout: float = 0.0,
+                 variational: bool = False, **keywords: Any):
+        if not isinstance(cell, CellType):
+            found = f"a {type(cell).__name__} made from one" if isinstance(cell, Cell) else repr(cell)
+            raise TypeError(f"Recurrent takes a cell class, such as LSTM, not {found}")
+        if not isinstance(num_layers, (int, np.integer)) or num_layers < 1:
+            raise ValueError(f"Recurrent: num_layers is a whole number of at least 1, not {num_layers!r}")
+        if compile not in CHOICES:
+            raise ValueError(f"Recurrent: compile is one of {', '.join(map(repr, CHOICES))}, not {compile!r}")
+        if merge not in MERGES:
+            raise ValueError(f"Recurrent: merge is one of {', '.join(map(repr, MERGES))}, not {merge!r}")
+        if "proj_size" in keywords:
+            cell = projected(cell)
+        options = {"batch_first": batch_first, "dropout": probability("Recurrent: dropout", dropout), "merge": merge,
+                   "input_dropout": probability("Recurrent: input_dropout", input_dropout), "variational": variational,
+                   "residual": residual, "stateful": stateful}
+        layers: list[dict[str, Cell]] = []
+        for _ in range(num_layers):
+            layers.append({d: cell(input_size, hidden_size, variational=variational, **keywords)
+                           for d in ("forward", "backward")[:1 + bidirectional]})
+            input_size = merged_size(layers[-1], merge)
+        self._begin(layers, options, compile)
+
+    def _begin(self, layers: list[dict[str, Cell]], options: Mapping[str, Any], compile: bool | str = True) -> None:
+        self.layers, self.options, self.compile = layers, dict(options), compile
+        self.batch_first, self.stateful = options["batch_first"], options["stateful"]
+        self.dropout, self.input_dropout = options["dropout"], options["input_dropout"]
+        self.merge, self.residual, self.variational = options["merge"], options["residual"], options["variational"]
+        self.cell = layers[0]["forward"]
+        self.State = self.cell.State
+        self.input_size, self.output_size = self.cell.structure.input_size, merged_size(layers[-1], self.merge)
+        widths = [self.input_size, *(merged_size(layer, self.merge) for layer in layers)]
+        if self.residual and not any(a == b for a, b in pairwise(widths)):
+            raise ValueError(f"{self._title()}: no layer can be residual, as none has an input and an output of one size; the "
+                             f"sizes are {', '.join(map(str, widths))}")
+
+    # -- description: all that is needed to make the layer again, as JSON ----------------------------------------------------
+    def config(self) -> dict[str, Any]:
+        """The cells' graphs and this layer's options; the parameters are in `state_dict()`."""
+        return {"type": "Recurrent", **self.options,
+                "layers": [{d: cell.config() for d, cell in layer.items()} for layer in self.layers]}
+
+    @staticmethod
+    def from_config(config: Mapping[str, Any], dtype: Any = np.float32) -> Recurrent:
+        """The layer that `config()` described. No cell class is needed and no code of it is run."""
+        layer = Recurrent.__new__(Recurrent)
+        cells = [{d: Cell.from_config(c, dtype) for d, c in entry.items()} for entry in config["layers"]]
+        layer._begin(cells, {name: value for name, value in config.items() if name not in ("type", "layers")})
+        return layer
+
+    # -- running ------------------------------------------------------------------------------------------------------------
+    def run(self, xs: Any, state: Any, sequences: Sequences, extras: Mapping[str, Any], capture: tuple[str, ...],
+            reverse: bool = False) -> tuple[Any, Any, dict[str, Any]]:
+        """As `Layer.run` says; reverse: of each cell the other direction."""
+        if isinstance(xs, Tensor):
+            check_float(self.cell.structure, self.cell.structure.input, xs, self.cell.dtype)
+        states = self._split(state, sequences.rows)
+        given = check_extras(self.cell, extras, sequences.rows, sequences.steps)
+        last: list[Any] = []
+        seen: dict[str, list[Any]] = {name: [] for name in capture}
+        for k, layer in enumerate(self.layers):
+            xs = dropped(xs, self.dropout if k else self.input_dropout, self.training, self.variational)
+            outputs = []
+            for direction, cell in layer.items():
+                ys, final, found = cell.run(xs, states[len(last)], given, sequences, (direction == "backward") != reverse,
+                                            self.compile, capture)
+                outputs.append(ys)
+                last.append(final)
+                for name, value in found.items():
+                    seen[name].append(value)
+            ys = merged(outputs, self.merge)
+            xs = xs + ys if self.residual and xs.shape[-1] == ys.shape[-1] else ys
+        return xs, self.State(*(joined(parts) for parts in zip(*last))), {n: mg.stack(values) for n, values in seen.items()}
+
+    def extras(self) -> dict[str, tuple[int, str]]:
+        """What the cell takes by name: its size, and "step", "sequence", "memory" or "slots"."""
+        return self.cell.structure.extras
+
+    def quantities(self) -> list[str]:
+        return [*quantities(self.cell.structure)]
+
+    def states(self) -> list[str]:
+        return [*self.cell.structure.states]
+
+    def explain(self) -> Explanation:
+        """The equations, the plan of the time loop and the source that runs each step, of the first layer's cell, to be
+        printed or read part by part."""
+        return explain(self.cell)
+
+    # -- other libraries' weights -------------------------------------------------------------------------------------------
+    def torch_state_dict(self) -> dict[str, np.ndarray]:
+        """The parameters as a torch.nn.RNN, LSTM or GRU of the same equations calls and packs them, as NumPy arrays. Raises
+        TypeError for a cell that PyTorch does not have."""
+        return torch_weights.torch_state_dict(self)
+
+    def load_torch_state_dict(self, state: Any) -> None:
+        """Take the parameters from the state_dict of a torch.nn.RNN, LSTM or GRU: its tensors, or arrays. Raises KeyError or
+        ShapeError if a name or a shape does not fit, and then changes nothing."""
+        torch_weights.load_torch_state_dict(self, state)
+
+    def _title(self) -> str:
+        return f"Recurrent({self.cell.structure.name})"
+
+    def _input(self) -> str:
+        return self.cell.structure.input
+
+    def _split(self, state: Any, rows: int) -> list[Any]:
+        """A state for each cell, from one with a first axis over cells."""
+        cells = [cell for layer in self.layers for cell in layer.values()]
+        if state is None:
+            return [cell.initial_state(None, rows) for cell in cells]
+        parts = check_state(cells[0], state, (len(cells), rows), "(layers * directions, batch, size)")
+        return [cell.State(*(part[k] for part in parts)) for k, cell in enumerate(cells)]
+
+    def __repr__(self) -> str:
+        count = sum(p.size for p in self.parameters())
+        plain = {"batch_first": False, "dropout": 0.0, "merge": "concat", "input_dropout": 0.0, "variational": False,
+                 "residual": False, "stateful": False}
+        options = [f"{len(self.layers)} layers"] * (len(self.layers) > 1) + ["bidirectional"] * (len(self.layers[0]) > 1)
+        options += [name if value is True else f"{name} {value}" for name, value in self.options.items()
+                    if value != plain[name]]
+        return f"Recurrent {', '.join([*options, f'{count} parameters in all'])}, of\n{self.cell!r}"
+
+
+def merged_size(layer: Mapping[str, Cell], merge: str) -> int:
+    sizes = [cell.structure.output_size for cell in layer.values()]
+    return sum(sizes) if merge == "concat" else sizes[0]
+
+
+def joined(parts: tuple[Any, ...]) -> Any:
+    return parts[0] if len(parts) == 1 else mg.concatenate(list(parts))
