@@ -12,7 +12,7 @@ from .nn.module import Parameter
 from .ops import TABLE, Operators, ShapeError, concatenate, einsum, stack
 from .random import manual_seed, randn
 from .symbol import Symbol
-from .tensor import Tensor, device, grad, ones, tensor, zeros
+from .tensor import Tensor, device, from_dlpack, grad, ones, tensor, zeros
 from .testing import GradcheckError, gradcheck
 
 exp, expm1, log, log1p, sqrt, abs = (Operators.exp, Operators.expm1, Operators.log, Operators.log1p, Operators.sqrt,

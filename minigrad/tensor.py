@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from . import backends
+from . import backends, dlpack
 from .autograd import differentiate, grad_enabled, no_grad, operands, postorder, recording
 from .ops import Op, Operators, ShapeError, layout
 from .ops.operators import set_default
@@ -110,6 +110,19 @@ class Tensor(Operators):
         if self.device != "cpu":
             raise TypeError("this tensor is on a GPU; .numpy() copies it to the CPU")
         return np.array(self._array, dtype) if copy or dtype is not None else self.numpy()
+
+    def __dlpack__(self, *, stream: Any = None, max_version: tuple[int, int] | None = None, dl_device: Any = None,
+                   copy: bool | None = None) -> Any:
+        """For `from_dlpack` of PyTorch, JAX, NumPy and CuPy: the numbers themselves, read-only where that can be said (see
+        `dlpack.exported`). PyTorch does not heed it: write to a clone there, or to from_dlpack(x, copy=True)."""
+        if self.requires_grad:
+            raise BufferError("this tensor requires a gradient, which other libraries would not send back; "
+                              "export its numbers alone with .detach()")
+        return dlpack.exported(self.data, stream, max_version, dl_device, copy)
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        """DLPack's device type and number."""
+        return self._array.__dlpack_device__()
 
     def __repr__(self) -> str:
         numbers = np.array2string(self.numpy(), separator=", ", prefix="tensor(")
@@ -250,10 +263,14 @@ def tensor(data: Any, dtype: Any = None, device: str | None = None, requires_gra
         if data.dtype == object:
             raise TypeError("tensor() takes numbers in nested lists of equal lengths")
         dtype = dtype or (np.float32 if data.dtype == np.float64 and not keeps else None)
-    array = backend.xp.array(backend.asarray(data), dtype=dtype)
-    if array.dtype.kind not in "fiub":
-        raise TypeError(f"a tensor holds real numbers or truth values, not {array.dtype}")
-    return Tensor(array, requires_grad)
+    return Tensor(_real(backend.xp.array(backend.asarray(data), dtype=dtype)), requires_grad)
+
+
+def from_dlpack(x: Any) -> Tensor:
+    """A tensor over the memory of `x`, an array of PyTorch, JAX, NumPy, CuPy or any library that speaks DLPack, on its device.
+    Nothing is copied: what its owner writes there later changes this tensor, too, and gradients that still need its numbers;
+    `minigrad.tensor` copies."""
+    return Tensor(_real(dlpack.imported(x)))
 
 
 def zeros(*shape: Any, dtype: Any = np.float32, device: str | None = None, requires_grad: bool = False) -> Tensor:
@@ -310,6 +327,12 @@ def _operand(value: Any) -> Any:
     if isinstance(value, (float, int, np.bool_)):       # np.float64 is a float: a number, not an array
         return float(value) if isinstance(value, float) else int(value)
     return tensor(value)
+
+
+def _real(array: Any) -> Any:
+    if array.dtype.kind not in "fiub":
+        raise TypeError(f"a tensor holds real numbers or truth values, not {array.dtype}")
+    return array
 
 
 def _widen_integers(arrays: list[Any]) -> list[Any]:
