@@ -174,3 +174,23 @@ def cosine(lr: float, steps: int, final: float = 0.0, warmup: int = 0) -> Callab
         done = min(1.0, (step - warmup) / max(1, steps - warmup))
         return final + (lr - final) * 0.5 * (1 + math.cos(math.pi * done))
     return at
+
+
+class Plateau:
+    """Multiplied by `factor` when `patience` values in a row were no improvement on the lowest by more than `threshold` of it;
+    PyTorch's ReduceLROnPlateau. `observe` is told each value, such as a validation's loss."""
+
+    def __init__(self, lr: float, factor: float = 0.5, patience: int = 3, threshold: float = 1e-4):
+        self.lr, self.factor, self.patience, self.threshold = lr, factor, patience, threshold
+        self.lowest, self.waited = math.inf, 0
+
+    def __call__(self, step: int) -> float:
+        return self.lr
+
+    def observe(self, value: float) -> None:
+        if value < self.lowest * (1 - self.threshold):
+            self.lowest, self.waited = value, 0
+            return
+        self.waited += 1
+        if self.waited > self.patience:
+            self.lr, self.waited = self.lr * self.factor, 0

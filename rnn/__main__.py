@@ -1,31 +1,41 @@
-"""The command line: python -m rnn train | sample | explain | bench | cells."""
+"""The command line: python -m rnn train | sample | eval | explain | bench | cells."""
 
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 
 from .commands import CommandError, bench, cells, explain, sample, train
 from .language import CellError
+from .training import NotFinite
 
-COMMANDS = {"train": (train, "train a character language model"), "sample": (sample, "write text with a trained model"),
+COMMANDS = {"train": (train, "train a model: of characters, and more"), "sample": (sample, "write text with a trained model"),
             "explain": (explain, "show what is made of a cell: its plan and the source that runs it"),
             "bench": (bench, "time training steps beside PyTorch's and JAX's"),
             "cells": (cells, "list the cells that can be named, with their equations")}
+INTERRUPTED = 130                   # as shells have it: 128 + SIGINT
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run a command; 0 if it succeeded, 2 for a user's mistake, told in one line."""
+    """Run a command; 0 if it succeeded, 1 for a user's mistake, told in one line. argparse exits with 2 for wrong usage."""
     parser = argparse.ArgumentParser(prog="python -m rnn", description="Recurrent networks from their equations.")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, (module, about) in COMMANDS.items():
         module.add(commands.add_parser(name, help=about, description=module.__doc__))
-    args = parser.parse_args(arguments)
+    given = sys.argv[1:] if arguments is None else arguments
     try:
+        args = parser.parse_args(train.expanded(given, parser.parse_args) if given[:1] == ["train"] else given)
         COMMANDS[args.command][0].run(args)
-    except (CommandError, CellError, OSError) as error:
-        print(f"python -m rnn {args.command}: {error}", file=sys.stderr)
-        return 2
+    except BrokenPipeError:                     # whoever read the output has gone
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except (CommandError, CellError, NotFinite, OSError) as error:
+        print(f"python -m rnn {given[0]}: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print(f"\npython -m rnn {given[0]}: stopped", file=sys.stderr)
+        return INTERRUPTED
     return 0
 
 

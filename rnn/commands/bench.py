@@ -14,7 +14,7 @@ from ..bench.check import WrongResult
 from ..bench.rounds import BenchError, Result, build_time, compare
 from ..bench.task import Numbers, Task
 from . import CommandError
-from .train import number_settings
+from .options import number_settings
 
 FULL: dict[str, Any] = {"cells": "LSTM,ResetAfterGRU,PeepholeLSTM", "shapes": ["64,16,64,64", "128,32,128,128"],
                         "rounds": 7, "seconds": 0.5}

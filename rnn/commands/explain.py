@@ -6,9 +6,9 @@ import argparse
 
 from .. import catalogue
 from ..explain import DIALECTS, passes
-from ..recurrent import Recurrent
+from ..layers import Recurrent
 from . import CommandError
-from .train import number_settings
+from .options import number_settings
 
 
 def add(parser: argparse.ArgumentParser) -> None:

@@ -2,57 +2,50 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 import minigrad as mg
-from minigrad.io import load_metadata
-from minigrad.nn import Dropout, Embedding, Linear, Module
+from minigrad.nn import Linear
 from minigrad.tensor import Tensor
 
 from ..data.text import Vocabulary
-from ..recurrent import Recurrent
+from ..layers import Layer
+from .model import Reader
 
-FORMAT = "minigrad-rnn characters 1"
 
+class CharacterModel(Reader):
+    """ids (T, B) -> scores (T, B, characters) and the recurrent layer's state.
 
-class CharacterModel(Module):
-    """ids (T, B) -> scores (T, B, characters) and the recurrent layer's state."""
+    tied:  the vector of a character and the weights of its score are the same numbers (Press & Wolf 2017; Inan et al. 2017);
+           the layer's inputs and outputs are then of one size.
+    """
 
-    def __init__(self, vocabulary: Vocabulary, layer: Recurrent, dropout: float = 0.0):
+    kind = "characters"
+
+    def __init__(self, vocabulary: Vocabulary, layer: Layer, dropout: float = 0.0, tied: bool = False):
+        super().__init__(layer, len(vocabulary), dropout)
         self.vocabulary = vocabulary
-        self.embedding = Embedding(len(vocabulary), layer.input_size)
-        self.layer = layer
-        self.dropout = Dropout(dropout)
         self.head = Linear(layer.output_size, len(vocabulary))
+        self.tied = tied
+        if tied and layer.input_size != layer.output_size:
+            raise ValueError(f"tied weights need vectors of the size of the layer's outputs, {layer.output_size}; they have "
+                             f"{layer.input_size}")
+        if tied and self.embedding is not None:
+            self.embedding.weight = self.head.weight
 
     def forward(self, ids: Any, state: Any = None) -> tuple[Tensor, Any]:
-        xs = self.dropout(self.embedding(ids))
-        ys, state = self.layer(xs, state)
-        return self.head(self.dropout(ys)), state
+        ys, state = self.read(ids, state)
+        return self.head(ys), state
 
-    # -- checkpoints: the cell's graph and the vocabulary as JSON, the numbers as safetensors ---------------------------------
-    def save(self, path: Any, more: Mapping[str, Any] | None = None, tensors: Mapping[str, Any] | None = None) -> None:
-        """Write the model; `more` is stored as JSON beside it, `tensors` among its own."""
-        description = {"layer": self.layer.config(), "vocabulary": self.vocabulary.characters, "dropout": self.dropout.p}
-        metadata = {"format": FORMAT, "model": json.dumps(description), "more": json.dumps(more or {})}
-        own = {f"model.{name}": value for name, value in self.state_dict().items()}
-        mg.save(path, {**own, **(tensors or {})}, metadata)
+    def description(self) -> dict[str, Any]:
+        return {"layer": self.layer.config(), "vocabulary": self.vocabulary.characters, "dropout": self.dropout.p,
+                "tied": self.tied}
 
     @classmethod
-    def load(cls, path: Any) -> tuple[CharacterModel, dict[str, Any], dict[str, Tensor]]:
-        """The model, and what was stored beside it. The file of the cell is not needed, and no code is run."""
-        metadata = load_metadata(path)
-        if metadata.get("format") != FORMAT:
-            raise ValueError(f"{path} is no checkpoint of a character model")
-        description = json.loads(metadata["model"])
-        model = cls(Vocabulary(description["vocabulary"]), Recurrent.from_config(description["layer"]), description["dropout"])
-        tensors = mg.load(path)
-        model.load_state_dict({name.removeprefix("model."): t for name, t in tensors.items() if name.startswith("model.")})
-        return model, json.loads(metadata["more"]), {n: t for n, t in tensors.items() if not n.startswith("model.")}
+    def from_description(cls, description: dict[str, Any]) -> CharacterModel:
+        return super().from_description({**description, "vocabulary": Vocabulary(description["vocabulary"])})
 
     def write(self, prompt: str, length: int, temperature: float = 1.0, seed: int = 0) -> str:
         """`length` characters that continue `prompt`, drawn with probabilities softmax(scores / temperature); temperature 0

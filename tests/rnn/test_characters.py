@@ -2,11 +2,13 @@
 
 import json
 
+import numpy as np
 import pytest
 
 import minigrad as mg
 from minigrad.io import load_metadata
-from rnn import Cell, Input, Recurrent, State, W, b
+from minigrad.nn.functional import cross_entropy
+from rnn import LSTM, Cell, Input, Recurrent, State, W, b
 from rnn.data.text import Vocabulary
 from rnn.models import CharacterModel
 
@@ -35,13 +37,39 @@ def test_a_checkpoint_is_json_and_numbers(tmp_path):
     metadata = load_metadata(tmp_path / "m")
     assert json.loads(metadata["model"])["vocabulary"] == "abc "
     assert {"op", "inputs", "attributes", "name"} == set(
-        json.loads(metadata["model"])["layer"]["layers"][0]["forward"]["graph"]["nodes"][-1])
+        json.loads(metadata["model"])["layer"]["layers"][0]["forward"]["structure"]["graph"]["nodes"][-1])
 
 
 def test_another_file_is_refused(tmp_path):
     mg.save(tmp_path / "other", {"a": mg.ones(2)})
-    with pytest.raises(ValueError, match="other is no checkpoint of a character model"):
+    with pytest.raises(ValueError, match="other is no checkpoint of a model of the kind 'characters'"):
         CharacterModel.load(tmp_path / "other")
+
+
+def test_weights_can_be_tied():
+    """One matrix reads and writes characters, and its gradient is that of both."""
+    vocabulary = Vocabulary("abc ")
+    tied = CharacterModel(vocabulary, Recurrent(LSTM, 6, 6), tied=True)
+    assert "head.weight" not in tied.state_dict() and tied.embedding.weight is tied.head.weight
+    ids = vocabulary.encode("abcab")[:, None]
+
+    def gradients(model):
+        cross_entropy(model(ids[:-1])[0], ids[1:]).backward()
+        return {name: p.grad.numpy() for name, p in model.named_parameters()}
+
+    apart = CharacterModel(vocabulary, Recurrent(LSTM, 6, 6))
+    apart.load_state_dict({**tied.state_dict(), "head.weight": tied.head.weight})
+    one, two = gradients(tied), gradients(apart)
+    np.testing.assert_allclose(one["embedding.weight"], two["embedding.weight"] + two["head.weight"], rtol=1e-5, atol=1e-7)
+    with pytest.raises(ValueError, match="tied weights need vectors of the size of the layer's outputs, 6; they have 5"):
+        CharacterModel(vocabulary, Recurrent(LSTM, 5, 6), tied=True)
+
+
+def test_tied_weights_survive_a_file(tmp_path):
+    before = CharacterModel(Vocabulary("abc "), Recurrent(LSTM, 6, 6), tied=True)
+    before.save(tmp_path / "m")
+    after, _, _ = CharacterModel.load(tmp_path / "m")
+    assert after.embedding.weight is after.head.weight and before.write("a", 20) == after.write("a", 20)
 
 
 def test_writing_is_reproducible_and_leaves_the_mode_alone():

@@ -1,0 +1,10 @@
+"""What `train` can train and `eval` can judge: one file a task."""
+
+from __future__ import annotations
+
+from .characters import Characters
+from .task import Task
+
+TASKS: dict[str, Task] = {task.name: task for task in (Characters(),)}
+
+__all__ = ["TASKS", "Task"]

@@ -1,0 +1,61 @@
+"""What a task is to the commands: options, data, a model, a loss, and what is told at the end."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any, ClassVar
+
+from minigrad import optim
+
+from ...data.batch import Data
+from ...models.model import Model
+from ...training import LOSS, Measure, Unit, cross_entropy
+from ..options import Options
+
+DEFAULTS: dict[str, Any] = {"cell": "LSTM", "hidden": 128, "layers": 1, "dropout": 0.0, "batch": 64, "lr": 3e-3,
+                            "schedule": "cosine", "warmup": 20, "final": 0.05, "clip": 1.0, "validate_every": 100, "seed": 0,
+                            "device": "cpu"}
+
+
+class Task:
+    """`defaults` are those of options; `places` are options that say where data are, which a resumed run may change."""
+
+    name: ClassVar[str]
+    about: ClassVar[str]
+    model_class: ClassVar[type[Model]]
+    unit: ClassVar[Unit] = LOSS
+    places: ClassVar[tuple[str, ...]] = ()
+    defaults: ClassVar[dict[str, Any]] = DEFAULTS
+
+    @property
+    def loss(self) -> Measure:
+        return cross_entropy
+
+    @property
+    def measures(self) -> dict[str, Measure]:
+        """What validation tells beside the loss."""
+        return {}
+
+    def add(self, options: Options) -> None:
+        """The task's own options, those of its data first."""
+        raise NotImplementedError
+
+    def data(self, args: argparse.Namespace, model: Any = None) -> Data:
+        """The data set; as `model`, if there is one already, knows its symbols and classes."""
+        raise NotImplementedError
+
+    def model(self, args: argparse.Namespace, data: Any) -> Model:
+        """A new model for these data."""
+        raise NotImplementedError
+
+    def optimizer(self, model: Model, lr: float) -> optim.Optimizer:
+        return optim.Adam(model.parameters(), lr)
+
+    def begun(self, data: Any, model: Any) -> str:
+        """What is told before the first step."""
+        return f"{model.layer!r}\n{sum(p.size for p in model.parameters()):,} parameters with what surrounds the layer"
+
+    def ended(self, model: Any, out: Path, seed: int) -> str:
+        """What is told at the end, beside the last and best validation; `out` is where the run's files are."""
+        return ""

@@ -1,0 +1,69 @@
+"""Models that name what they read: a classifier of whole sequences, a tagger of every step."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+import minigrad as mg
+from minigrad.nn import Linear
+from minigrad.tensor import Tensor
+
+from ..layers import Layer
+from .model import Reader
+
+POOLING = ("mean", "last", "ends")
+
+
+class Classifier(Reader):
+    """Sequences (T, B, features), or ids (T, B), of any lengths -> scores (B, classes), and the layer's state.
+
+    labels:   the names of the classes.
+    pooling:  what of the outputs is scored: "mean", of the steps before a sequence's end; "last", the output at its end;
+              "ends", those at its end and at its beginning side by side, which is where the directions of a bidirectional
+              layer have read everything.
+    """
+
+    kind = "classifier"
+
+    def __init__(self, layer: Layer, labels: Sequence[str], pooling: str = "mean", symbols: int | None = None,
+                 dropout: float = 0.0):
+        super().__init__(layer, symbols, dropout)
+        if pooling not in POOLING:
+            raise ValueError(f"pooling is one of {', '.join(map(repr, POOLING))}, not {pooling!r}")
+        self.labels, self.pooling = list(labels), pooling
+        self.head = Linear(layer.output_size * (2 if pooling == "ends" else 1), len(self.labels))
+
+    def forward(self, inputs: Any, state: Any = None, lengths: Any = None) -> tuple[Tensor, Any]:
+        ys, state = self.read(inputs, state, lengths)
+        ends = np.full(ys.shape[1], len(ys)) if lengths is None else np.asarray(lengths)
+        if self.pooling == "mean":                      # outputs past the end are 0
+            return self.head(ys.sum(0) / mg.tensor(np.maximum(ends, 1)[:, None], ys.dtype, ys.device)), state
+        last = ys[mg.tensor(np.maximum(ends, 1) - 1, device=ys.device), mg.tensor(np.arange(len(ends)), device=ys.device)]
+        return self.head(last if self.pooling == "last" else mg.concatenate([last, ys[0]], -1)), state
+
+    def description(self) -> dict[str, Any]:
+        return {**super().description(), "labels": self.labels, "pooling": self.pooling}
+
+
+class Tagger(Reader):
+    """Sequences (T, B, features), or ids (T, B), of any lengths -> scores of every step (T, B, tags), and the layer's state.
+
+    labels:  the names of the tags.
+    """
+
+    kind = "tagger"
+
+    def __init__(self, layer: Layer, labels: Sequence[str], symbols: int | None = None, dropout: float = 0.0):
+        super().__init__(layer, symbols, dropout)
+        self.labels = list(labels)
+        self.head = Linear(layer.output_size, len(self.labels))
+
+    def forward(self, inputs: Any, state: Any = None, lengths: Any = None) -> tuple[Tensor, Any]:
+        ys, state = self.read(inputs, state, lengths)
+        return self.head(ys), state
+
+    def description(self) -> dict[str, Any]:
+        return {**super().description(), "labels": self.labels}

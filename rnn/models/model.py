@@ -1,0 +1,94 @@
+"""What all models share: a recurrent layer with something before and after it, and how a model is stored."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import minigrad as mg
+from minigrad.io import load_metadata
+from minigrad.nn import Dropout, Embedding, Module
+from minigrad.tensor import Tensor
+
+from ..layers import Layer, from_config
+
+FORMAT = "minigrad-rnn {} 1"
+
+
+class Model(Module):
+    """A module that stores itself in a file and is made again from it, without the classes of its cells.
+
+    A subclass has a `kind`, which the file names; `description()` returns as JSON all that `from_description` makes the model
+    of, apart from the numbers.
+    """
+
+    kind: ClassVar[str]
+
+    def description(self) -> dict[str, Any]:
+        raise NotImplementedError(f"{type(self).__name__} cannot be stored: it has no description()")
+
+    @classmethod
+    def from_description(cls, description: dict[str, Any]) -> Any:
+        raise NotImplementedError(f"{cls.__name__} has no from_description()")
+
+    def save(self, path: Any, more: Mapping[str, Any] | None = None, tensors: Mapping[str, Any] | None = None) -> None:
+        """Write the model as JSON and numbers; `more` is stored as JSON beside it, `tensors` among its own."""
+        save(path, self, more, tensors)
+
+    @classmethod
+    def load(cls, path: Any) -> tuple[Any, dict[str, Any], dict[str, Tensor]]:
+        """The model, and what was stored beside it. No code is run."""
+        metadata = load_metadata(path)
+        if metadata.get("format") != FORMAT.format(cls.kind):
+            raise ValueError(f"{path} is no checkpoint of a model of the kind {cls.kind!r}")
+        model = cls.from_description(json.loads(metadata["model"]))
+        return model, *restore(path, model)
+
+
+def save(path: Any, model: Module, more: Mapping[str, Any] | None = None, tensors: Mapping[str, Any] | None = None) -> None:
+    """Any module's numbers, and of a Model its description too."""
+    about = {"format": FORMAT.format(model.kind), "model": json.dumps(model.description())} if isinstance(model, Model) else {}
+    own = {f"model.{name}": value for name, value in model.state_dict().items()}
+    mg.save(path, {**own, **(tensors or {})}, {**about, "more": json.dumps(more or {})})
+
+
+def restore(path: Any, model: Module) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """Give a module the numbers that `save` wrote; returns what was stored beside them."""
+    metadata, tensors = load_metadata(path), mg.load(path)
+    if "more" not in metadata:
+        raise ValueError(f"{path} is no checkpoint: it holds tensors alone")
+    model.load_state_dict({name.removeprefix("model."): t for name, t in tensors.items() if name.startswith("model.")})
+    return json.loads(metadata["more"]), {n: t for n, t in tensors.items() if not n.startswith("model.")}
+
+
+class Reader(Model):
+    """The beginning of most models: dropout, a recurrent layer of any cell, dropout; where inputs are ids, each symbol's
+    vector before it. A subclass adds what is made of the outputs.
+
+    layer:    how the inputs are read; its options are its own.
+    symbols:  how many different ids there are; None where inputs are vectors (T, B, layer.input_size).
+    dropout:  before the layer and after it.
+    """
+
+    def __init__(self, layer: Layer, symbols: int | None = None, dropout: float = 0.0):
+        self.symbols = symbols
+        self.embedding = None if symbols is None else Embedding(symbols, layer.input_size)
+        self.layer = layer
+        self.dropout = Dropout(dropout)
+
+    def read(self, inputs: Any, state: Any = None, lengths: Any = None) -> tuple[Tensor, Any]:
+        """inputs (T, B, ...) -> outputs (T, B, layer.output_size), and the layer's state."""
+        if self.embedding is not None:
+            xs = self.embedding(inputs)
+        else:
+            xs = inputs if isinstance(inputs, Tensor) else mg.tensor(inputs, device=next(self.parameters()).device)
+        ys, state = self.layer(self.dropout(xs), state, lengths)
+        return self.dropout(ys), state
+
+    def description(self) -> dict[str, Any]:
+        return {"layer": self.layer.config(), "symbols": self.symbols, "dropout": self.dropout.p}
+
+    @classmethod
+    def from_description(cls, description: dict[str, Any]) -> Any:
+        return cls(**{**description, "layer": from_config(description["layer"])})

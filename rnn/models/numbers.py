@@ -1,0 +1,79 @@
+"""Models whose outputs are numbers: some at every step, and a forecast of many steps at once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+import minigrad as mg
+from minigrad.nn import Linear
+from minigrad.tensor import Tensor
+
+from ..layers import Layer
+from .model import Reader
+
+
+class Regressor(Reader):
+    """Sequences (T, B, features), or ids (T, B) -> numbers at every step (T, B, outputs), and the layer's state."""
+
+    kind = "regressor"
+
+    def __init__(self, layer: Layer, outputs: int, symbols: int | None = None, dropout: float = 0.0):
+        super().__init__(layer, symbols, dropout)
+        self.outputs = outputs
+        self.head = Linear(layer.output_size, outputs)
+
+    def forward(self, inputs: Any, state: Any = None, lengths: Any = None) -> tuple[Tensor, Any]:
+        ys, state = self.read(inputs, state, lengths)
+        return self.head(ys), state
+
+    def description(self) -> dict[str, Any]:
+        return {**super().description(), "outputs": self.outputs}
+
+
+class Forecaster(Reader):
+    """Standardised histories (T, B, quantities) -> the next `horizon` steps (B, horizon * targets), and the layer's state.
+
+    What is computed from the last output is the change from the last values that were seen, so a model that has learnt nothing
+    is the naive forecast.
+
+    columns:          places of the quantities that are forecast among those that are read.
+    mean, deviation:  of each quantity, in its own unit: the numbers by which histories are standardised.
+    """
+
+    kind = "forecaster"
+
+    def __init__(self, layer: Layer, horizon: int, columns: Sequence[int], mean: Sequence[float], deviation: Sequence[float],
+                 dropout: float = 0.0):
+        super().__init__(layer, None, dropout)
+        self.horizon, self.columns = horizon, [int(k) for k in columns]
+        self.mean, self.deviation = np.asarray(mean, float), np.asarray(deviation, float)
+        self.head = Linear(layer.output_size, horizon * len(self.columns))
+
+    def forward(self, inputs: Any, state: Any = None) -> tuple[Tensor, Any]:
+        ys, state = self.read(inputs, state)
+        change = self.head(ys[-1])
+        return change + mg.tensor(naive(inputs, self.columns, self.horizon), device=change.device), state
+
+    def forecast(self, history: Any) -> np.ndarray:
+        """history (T, quantities) in their own units -> the next steps (horizon, targets) in theirs."""
+        history = np.asarray(history, float)
+        xs = ((history - self.mean) / self.deviation)[:, None].astype(np.float32)
+        mode = self.training
+        self.eval()
+        with mg.no_grad():
+            ys = self(xs)[0].numpy().reshape(self.horizon, -1)
+        self.train(mode)
+        return ys * self.deviation[self.columns] + self.mean[self.columns]
+
+    def description(self) -> dict[str, Any]:
+        return {"layer": self.layer.config(), "horizon": self.horizon, "columns": self.columns, "mean": self.mean.tolist(),
+                "deviation": self.deviation.tolist(), "dropout": self.dropout.p}
+
+
+def naive(inputs: Any, columns: Sequence[int], horizon: int) -> np.ndarray:
+    """The forecast that nothing changes: (T, B, quantities) -> (B, horizon * targets)."""
+    last = inputs.numpy()[-1] if isinstance(inputs, Tensor) else np.asarray(inputs)[-1]
+    return np.tile(last[:, list(columns)], (1, horizon))

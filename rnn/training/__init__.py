@@ -1,0 +1,12 @@
+"""Training: one loop for any model and any data, what it reports to, and what it judges by."""
+
+from .evaluate import call, evaluate
+from .guard import NotFinite
+from .loop import Run, fit
+from .measures import BITS, LOSS, Measure, Unit, absolute_error, accuracy, cross_entropy, squared_error
+from .plan import Plan
+from .reports import Bar, CsvLog, Progress, Report, TensorBoardLog, Validation, draw_curve
+
+__all__ = ["BITS", "LOSS", "Bar", "CsvLog", "Measure", "NotFinite", "Plan", "Progress", "Report", "Run", "TensorBoardLog",
+           "Unit", "Validation", "absolute_error", "accuracy", "call", "cross_entropy", "draw_curve", "evaluate", "fit",
+           "squared_error"]

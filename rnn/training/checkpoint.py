@@ -1,0 +1,44 @@
+"""A run in a file: the model, and all that its next step depends on."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+import minigrad as mg
+
+from ..models.model import restore, save
+from . import carry
+
+if TYPE_CHECKING:
+    from .loop import Run
+
+LAST, BEST = "checkpoint.safetensors", "best.safetensors"
+
+
+def write(run: Run, folder: Path) -> None:
+    """The run as checkpoint.safetensors; if its last validation is the best, the model alone as best.safetensors."""
+    tensors = {f"optimizer.{name}": value for name, value in run.optimizer.state_dict().items()}
+    tensors |= {**dict(carry.stored(run.state)), "losses": np.array(run.losses)}
+    about = {**run.about, "step": run.step}
+    save(folder / LAST, run.model, {**about, "plan": asdict(run.plan), "random": mg.random.get_state(),
+                                    "validations": [asdict(v) for v in run.validations]}, tensors)
+    if run.best is run.validations[-1]:
+        save(folder / BEST, run.model, about)
+
+
+def resume(run: Run, path: str | Path) -> None:
+    """Put a new run where the one that wrote the checkpoint was. Raises ValueError if their plans differ but in budgets."""
+    more, tensors = restore(path, run.model)
+    if "plan" not in more:
+        raise ValueError(f"{path} holds a model alone; a run goes on from {LAST} beside it")
+    run.plan.check_same(more["plan"])
+    run.optimizer.load_state_dict({n.removeprefix("optimizer."): t for n, t in tensors.items() if n.startswith("optimizer.")})
+    run.state = carry.restored(tensors, next(run.model.parameters()).device)
+    run.step, run.losses = more["step"], tensors["losses"].tolist()
+    for validation in more["validations"]:
+        run.note(**validation)
+    mg.random.set_state(more["random"])

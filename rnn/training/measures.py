@@ -1,0 +1,77 @@
+"""What outputs are judged by: losses and measures, each a total over what counts in a batch, and how many count.
+
+A measure is a function of a model's outputs and the batch that returns the total and the number of targets in it; a loss is
+one whose total is a tensor with one number. Totals and numbers of several batches add up to the mean of all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import log
+from typing import Any
+
+import numpy as np
+
+from minigrad.nn import functional
+from minigrad.tensor import Tensor, tensor
+
+from ..data.batch import Batch, counted
+
+Measure = Callable[[Any, Batch], tuple[Any, int]]
+
+
+@dataclass(frozen=True)
+class Unit:
+    """How a loss is told to people: `name`, and what one unit of the loss makes of it; `targets` is what it is a mean of."""
+
+    name: str = "loss"
+    scale: float = 1.0
+    targets: str = "targets"
+
+
+LOSS = Unit()
+BITS = Unit("bits per character", 1 / log(2), "characters")
+
+
+# -- losses -------------------------------------------------------------------------------------------------------------------
+def cross_entropy(scores: Tensor, batch: Batch) -> tuple[Tensor, int]:
+    """-log softmax(scores)[target], in nats. scores (T, B, classes) with targets (T, B), or (B, classes) with (B,)."""
+    targets = _classes(batch)
+    return functional.cross_entropy(scores, targets, "sum"), int((targets >= 0).sum())
+
+
+def squared_error(outputs: Tensor, batch: Batch) -> tuple[Tensor, int]:
+    """(output - target)^2, both (T, B, ...), or (B, ...) where each sequence has one target."""
+    difference, count = _difference(outputs, batch)
+    return (difference * difference).sum(), count
+
+
+def absolute_error(outputs: Tensor, batch: Batch) -> tuple[Tensor, int]:
+    """|output - target|, shaped as for `squared_error`."""
+    difference, count = _difference(outputs, batch)
+    return difference.abs().sum(), count
+
+
+# -- other measures -----------------------------------------------------------------------------------------------------------
+def accuracy(scores: Tensor, batch: Batch) -> tuple[float, int]:
+    """How many targets have the highest score."""
+    targets = _classes(batch)
+    return float((scores.numpy().argmax(-1) == targets).sum()), int((targets >= 0).sum())
+
+
+def _classes(batch: Batch) -> np.ndarray:
+    """The targets, -1 where one does not count."""
+    return batch.targets if batch.targets.ndim == 1 else np.where(counted(batch), batch.targets, -1)
+
+
+def _difference(outputs: Tensor, batch: Batch) -> tuple[Tensor, int]:
+    """output - target, 0 where a target does not count, and the number of those that do."""
+    if outputs.shape != np.shape(batch.targets):
+        raise ValueError(f"the outputs are {outputs.shape} and the targets {np.shape(batch.targets)}; they must be alike")
+    difference = outputs - tensor(np.asarray(batch.targets, outputs.dtype), device=outputs.device)
+    count = counted(batch)
+    if outputs.shape[:2] != count.shape:
+        return difference, difference.size
+    kept = tensor(count.reshape(*count.shape, *[1] * (outputs.ndim - 2)), outputs.dtype, outputs.device)
+    return difference * kept, int(count.sum()) * (difference.size // max(count.size, 1))
