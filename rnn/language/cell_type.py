@@ -24,13 +24,13 @@ class CellType(type):
 
     @classmethod
     def __prepare__(mcls, name: str, bases: tuple, **_: Any) -> Body:  # type: ignore[override]
-        return Body(name, [written for base in bases for _, written in _classes(base)])
+        return Body(name, [written for base in bases for _, written in written_by(base)])
 
     def __new__(mcls, name: str, bases: tuple, body: Body, **_: Any) -> Any:
         cls = super().__new__(mcls, name, bases, dict(body))
         type.__setattr__(cls, "__cell__", Machinery(body.written, None))
-        if any(written.latest for _, written in _classes(cls)):
-            definition = resolve(name, _classes(cls))
+        if any(written.latest for _, written in written_by(cls)):
+            definition = resolve(name, written_by(cls))
             trial(definition)
             cls.__cell__.definition = definition
         return cls
@@ -38,13 +38,13 @@ class CellType(type):
     def __getattribute__(cls, name: str) -> Any:
         """`LSTM.f` is a reference to the equation f, for use in the body of a subclass."""
         if not name.startswith("__"):
-            for _, written in _classes(cls):
+            for _, written in written_by(cls):
                 if name in written.latest or name in written.equations:
                     return Reference(cls, name)
         return super().__getattribute__(name)
 
     def __getattr__(cls, name: str) -> Any:
-        names = dict.fromkeys(n for _, written in reversed(_classes(cls)) for n in written.latest)
+        names = dict.fromkeys(n for _, written in reversed(written_by(cls)) for n in written.latest)
         raise AttributeError(f"{type.__getattribute__(cls, '__name__')} has no quantity {name}; it has "
                              f"{', '.join(names) or 'none'}")
 
@@ -54,7 +54,7 @@ class CellType(type):
         return super().__call__(*args, **kwargs)
 
 
-def _classes(cls: Any) -> list[tuple[Any, Written]]:
+def written_by(cls: Any) -> list[tuple[Any, Written]]:
     """The cell classes along the method resolution order, with what each wrote itself."""
     mro = type.__getattribute__(cls, "__mro__")
     found = [(c, type.__getattribute__(c, "__dict__").get("__cell__")) for c in mro]

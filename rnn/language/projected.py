@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from .cell_type import CellType
-from .expressions import CellError, Product, Reference, State, W
-from .nodes import Blocks, nodes
+from .cell_type import CellType, written_by
+from .expressions import CellError, Product, State, W
+from .nodes import nodes
 
 
 def projected(cell: CellType) -> CellType:
@@ -19,13 +19,17 @@ def projected(cell: CellType) -> CellType:
     if definition is None or not definition.states or any("proj" in d.dimensions for d in definition.declarations.values()):
         return cell
     state = definition.states[0]
-    update = definition.equations[definition.latest[f"{state}_next"]].expression
-    if any(isinstance(n, (Product, Blocks)) for n in nodes(update)):
+    update = next(written.equations[f"{state}_next"].expression for _, written in written_by(cell)
+                  if f"{state}_next" in written.equations)
+    if any(isinstance(n, Product) for n in nodes(update)):
         raise CellError(f"{definition.name}: proj_size projects what a state's equation computes elementwise; {state}_next has "
                         "a matrix itself, so choose hidden_size")
     body: Any = CellType.__prepare__(f"Projected{definition.name}", (cell,))
     body["__doc__"], body["__module__"] = f"{definition.name} with a projection of {state}.", cell.__module__
     body[state] = State("proj")
-    body["m"] = Reference(cell, f"{state}_next")
+    body["m"] = update
     body[f"{state}_next"] = W @ body["m"]
-    return CellType(f"Projected{definition.name}", (cell,), body)
+    try:
+        return CellType(f"Projected{definition.name}", (cell,), body)
+    except CellError as error:
+        raise CellError(f"{definition.name}: proj_size makes {state} smaller than what it meets elementwise: {error}") from None

@@ -61,7 +61,8 @@ class Layer(Module):
         ys, last, captured = self.run(xs, state, sequences, given, wanted)
         if self.stateful:
             self._kept = detached(last)
-        return self._left(ys, last, captured, one, turned)
+        asked = (captured,) if capture or return_states else ()
+        return self._left(ys, last, asked, one, turned)
 
     def run(self, xs: Any, state: Any, sequences: Sequences, extras: Mapping[str, Any], capture: tuple[str, ...],
             reverse: bool = False) -> tuple[Any, Any, dict[str, Any]]:
@@ -141,13 +142,14 @@ class Layer(Module):
                                 "state, or reset_state() before other sequences begin")
         return self._kept
 
-    def _left(self, ys: Any, last: Any, captured: dict[str, Any], one: bool, turned: bool) -> tuple[Any, ...]:
+    def _left(self, ys: Any, last: Any, captured: tuple[dict[str, Any], ...], one: bool, turned: bool) -> tuple[Any, ...]:
         if one:
             ys, last = ys.squeeze(1), mapped(lambda part: part.squeeze(1), last)
-            captured = {name: value.squeeze(2) for name, value in captured.items()}
+            captured = tuple({name: value.squeeze(2) for name, value in by_name.items()} for by_name in captured)
         elif turned:
-            ys, captured = ys.swapaxes(0, 1), {name: value.swapaxes(1, 2) for name, value in captured.items()}
-        return (ys, last, captured) if captured else (ys, last)
+            ys = ys.swapaxes(0, 1)
+            captured = tuple({name: value.swapaxes(1, 2) for name, value in by_name.items()} for by_name in captured)
+        return ys, last, *captured
 
 
 def mapped(f: Callable[[Any], Any], state: Any) -> Any:
