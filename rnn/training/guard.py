@@ -32,7 +32,7 @@ def explained(model: Module, batch: Batch, loss: Callable[[], Tensor]) -> str:
         if not _finite(p.numpy()):
             return f"the parameter {name} is not finite, so it was so before this step"
     seen: dict[str, str] = {}
-    with _watched(model, seen):
+    with _watched(model, seen), np.errstate(all="ignore"):
         total = loss()
         if not _finite(total.numpy()):
             return seen.get("value", "every equation of every cell is finite: it arises after the recurrent layers, in the "

@@ -104,14 +104,14 @@ class TensorBoardLog(Report):
         self.folder, self.writer_class = str(folder), _summary_writer()
 
     def begin(self, run: Run) -> None:
-        self.name = run.unit.name
+        self.name = run.unit.name.replace(" ", "_")
         self.writer = self.writer_class(self.folder, purge_step=run.step + 1)
 
     def step(self, progress: Progress) -> None:
-        values = {f"train/{self.name}": progress.loss, "train/learning rate": progress.lr, "train/gradient norm": progress.norm}
+        values = {f"train/{self.name}": progress.loss, "train/learning_rate": progress.lr, "train/gradient_norm": progress.norm}
         if progress.validation is not None:
             seen = {self.name: progress.validation.loss, **progress.validation.measures}
-            values |= {f"held out/{name}": value for name, value in seen.items()}
+            values |= {f"held_out/{name}": value for name, value in seen.items()}
         for name, value in values.items():
             self.writer.add_scalar(name, value, progress.step)
 

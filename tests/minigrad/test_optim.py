@@ -206,3 +206,16 @@ def test_schedules_are_pytorchs():
             assert abs(ours(k) - optimizer.param_groups[0]["lr"]) < 1e-12
             optimizer.step()
             scheduler.step()
+
+
+def test_a_plateau_is_pytorchs():
+    torch = pytest.importorskip("torch")
+    optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.3)
+    theirs = torch.optim.lr_scheduler.ReduceLROnPlateau(optimizer, factor=0.4, patience=2)
+    ours = optim.Plateau(0.3, 0.4, 2)
+    values = [5, 4, 4, 4 * (1 - 2e-4), 4, 4, 4, 3.9997, 3, 3, 3, 3, 3, 3, 3, 2, 2.5]
+    for value in values:
+        ours.observe(value)
+        theirs.step(value)
+        assert ours(0) == pytest.approx(optimizer.param_groups[0]["lr"], rel=1e-12)
+    assert ours.lr == pytest.approx(0.3 * 0.4 ** 3)
