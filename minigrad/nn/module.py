@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -24,6 +25,9 @@ class Module:
         raise NotImplementedError(f"{type(self).__name__} has no forward")
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        for a in (*args, *kwargs.values()):
+            if hasattr(a, "call_module"):           # an argument that writes the model down decides how
+                return a.call_module(self, args, kwargs)
         return self.forward(*args, **kwargs)
 
     def _children(self) -> Iterator[tuple[str, Any]]:
@@ -59,6 +63,25 @@ class Module:
         """Forget the gradients."""
         for p in self.parameters():
             p.grad = None
+
+    def freeze(self, *patterns: str) -> Module:
+        """Train these parameters no more, by name: "layers.0.*", "*.b_f"; without a pattern, none. They get no gradients, and
+        optimisers leave them as they are. Raises KeyError for a pattern that no name fits."""
+        return self._trained(False, patterns)
+
+    def unfreeze(self, *patterns: str) -> Module:
+        """Train them again."""
+        return self._trained(True, patterns)
+
+    def _trained(self, mode: bool, patterns: tuple[str, ...]) -> Module:
+        own = dict(self.named_parameters())
+        for pattern in patterns or ("*",):
+            chosen = fnmatch.filter(own, pattern)
+            if not chosen:
+                raise KeyError(f"{type(self).__name__} has no parameter {pattern}; it has {', '.join(own) or 'none'}")
+            for name in chosen:
+                own[name].requires_grad, own[name].grad = mode, None
+        return self
 
     def train(self, mode: bool = True) -> Module:
         for module in self.modules():
