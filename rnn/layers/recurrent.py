@@ -15,7 +15,7 @@ from minigrad.tensor import Tensor
 from ..cell import Cell
 from ..checks import check_extras, check_float, check_state
 from ..explain import Explanation, explain
-from ..interchange import torch_weights
+from ..interchange import keras_weights, onnx_weights, torch_weights
 from ..language.cell_type import CellType
 from ..language.projected import projected
 from ..options import probability, quantities
@@ -148,6 +148,26 @@ class Recurrent(Layer):
         """Take the parameters from the state_dict of a torch.nn.RNN, LSTM or GRU: its tensors, or arrays. Raises KeyError or
         ShapeError if a name or a shape does not fit, and then changes nothing."""
         torch_weights.load_torch_state_dict(self, state)
+
+    def keras_weights(self) -> list[Any]:
+        """The parameters as keras.layers.SimpleRNN, LSTM or GRU take them by `set_weights`; of several layers, a list of
+        these. Raises TypeError for a cell that Keras does not have."""
+        return keras_weights.keras_weights(self)
+
+    def load_keras_weights(self, arrays: Any) -> None:
+        """Take the parameters from a Keras layer's `get_weights()`, or from several layers'. Raises ValueError, ShapeError or
+        TypeError if they do not fit, and then changes nothing."""
+        keras_weights.load_keras_weights(self, arrays)
+
+    def onnx_weights(self) -> Any:
+        """The parameters as ONNX's operators RNN, LSTM and GRU take them, W, R, B and P by name; of several layers, a list of
+        such dicts. Raises TypeError for a cell that they do not have."""
+        return onnx_weights.onnx_weights(self)
+
+    def load_onnx_weights(self, arrays: Any) -> None:
+        """Take the parameters from the arrays of an ONNX operator, or from a list of one for each layer. Raises KeyError,
+        ShapeError or TypeError if they do not fit, and then changes nothing."""
+        onnx_weights.load_onnx_weights(self, arrays)
 
     def _title(self) -> str:
         return f"Recurrent({self.cell.structure.name})"
