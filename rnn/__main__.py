@@ -6,11 +6,12 @@ import argparse
 import os
 import sys
 
-from .commands import CommandError, bench, cells, explain, sample, train
+from .commands import CommandError, bench, cells, eval, explain, sample, train
 from .language import CellError
 from .training import NotFinite
 
 COMMANDS = {"train": (train, "train a model: of characters, and more"), "sample": (sample, "write text with a trained model"),
+            "eval": (eval, "judge a trained model by data"),
             "explain": (explain, "show what is made of a cell: its plan and the source that runs it"),
             "bench": (bench, "time training steps beside PyTorch's and JAX's"),
             "cells": (cells, "list the cells that can be named, with their equations")}
@@ -25,7 +26,7 @@ def main(arguments: list[str] | None = None) -> int:
         module.add(commands.add_parser(name, help=about, description=module.__doc__))
     given = sys.argv[1:] if arguments is None else arguments
     try:
-        args = parser.parse_args(train.expanded(given, parser.parse_args) if given[:1] == ["train"] else given)
+        args = parser.parse_args(train.expanded(given, parser) if given[:1] == ["train"] else given)
         COMMANDS[args.command][0].run(args)
     except BrokenPipeError:                     # whoever read the output has gone
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -33,8 +34,8 @@ def main(arguments: list[str] | None = None) -> int:
     except (CommandError, CellError, NotFinite, OSError) as error:
         print(f"python -m rnn {given[0]}: {error}", file=sys.stderr)
         return 1
-    except KeyboardInterrupt:
-        print(f"\npython -m rnn {given[0]}: stopped", file=sys.stderr)
+    except KeyboardInterrupt as stop:
+        print(f"\npython -m rnn {given[0]}: {stop or 'stopped'}", file=sys.stderr)
         return INTERRUPTED
     return 0
 

@@ -30,7 +30,8 @@ class Options:
     def add(self, name: str, about: str, **how: Any) -> None:
         """--name; about says what it is, in small letters."""
         default = self.defaults.get(name)
-        told = about if default is None else f"{about} (default: {default})".strip()
+        shown = " ".join(default) if isinstance(default, list) else default
+        told = about if default is None else f"{about} (default: {shown})".strip()
         self.group.add_argument(f"--{name.replace('_', '-')}", default=None, help=told, **how)
 
     def flag(self, name: str, about: str) -> None:
@@ -38,7 +39,6 @@ class Options:
 
 
 def add_layer(options: Options) -> None:
-    options.begin("model")
     options.add("cell", "a cell's name (python -m rnn cells lists them), or file.py:ClassName, which runs that file",
                 metavar="NAME")
     options.add("hidden", "hidden size", type=whole, metavar="N")
@@ -53,7 +53,6 @@ def add_layer(options: Options) -> None:
 
 
 def add_run(options: Options) -> None:
-    options.begin("run")
     options.add("steps", "", type=whole, metavar="N")
     options.add("epochs", "passes over the data", type=float, metavar="X")
     options.add("minutes", "the run ends when steps, epochs or minutes are over, whichever comes first", type=float,
@@ -83,9 +82,8 @@ def layer(args: argparse.Namespace, input_size: int) -> Recurrent:
     given = {name: getattr(args, name) for name in ("init", *LAYER, *RATES) if getattr(args, name) is not None}
     made = Recurrent(catalogue.find(args.cell), input_size, args.hidden, args.layers, dropout=args.dropout, **given,
                      **number_settings(args.set or []))
-    extras = made.layers[0]["forward"].structure.extras
-    if extras:
-        raise CommandError(f"{args.cell} needs {', '.join(extras)} at every call, which no command has to give")
+    if made.extras():
+        raise CommandError(f"{args.cell} needs {', '.join(made.extras())} at every call, which no command has to give")
     return made
 
 

@@ -9,87 +9,106 @@ from typing import Any
 
 import minigrad as mg
 
-from ..data.batch import Data
-from ..models.model import Model
-from ..training import Bar, CsvLog, Report, TensorBoardLog, draw_curve, fit
+from ..models import Model
+from ..training import Bar, CsvLog, Report, Run, TensorBoardLog, draw_curve, fit
+from ..training.checkpoint import LAST
 from ..training.plan import BUDGETS
 from . import CommandError, config
+from .checkpoints import opened
 from .options import Options, add_layer, add_run, plan
 from .tasks import TASKS, Task
 
 FREE = (*BUDGETS, "device", "out", "tensorboard")       # what a resumed run may change, beside where its data are
-RUN_ONLY = ("command", "task", "config", "resume")
+NO_OPTIONS = ("command", "task", "parser", "config", "resume")
+DEFAULT = "characters"
 
 
 def add(parser: argparse.ArgumentParser) -> None:
-    parsers = parser.add_subparsers(dest="task", required=True, metavar="TASK", help="characters if left out")
+    parsers = parser.add_subparsers(dest="task", required=True, metavar="TASK", help=f"{DEFAULT} if it is left out; or:")
     for task in TASKS.values():
         own = parsers.add_parser(task.name, help=task.about, description=f"Train {task.about}.")
         options = Options(own, task.defaults)
-        task.add(options)
+        options.begin("data")
+        task.add_data(options)
+        options.begin("model")
+        task.add_model(options)
         add_layer(options)
+        options.begin("run")
         add_run(options)
         own.set_defaults(parser=own)
 
 
-def expanded(arguments: Sequence[str], parse: Any) -> Sequence[str]:
-    """The arguments of `train` with the task that is meant where none is named, and with those of a config file before the
-    flags."""
+def expanded(arguments: Sequence[str], parser: argparse.ArgumentParser) -> Sequence[str]:
+    """The arguments of `train` with the task that is meant where none is named, and what a config file says before the flags."""
     if len(arguments) < 2 or (arguments[1].startswith("-") and arguments[1] not in ("-h", "--help")):
-        arguments = [arguments[0], "characters", *arguments[1:]]
-    first = argparse.ArgumentParser(add_help=False)
+        arguments = [arguments[0], DEFAULT, *arguments[1:]]
+    first = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     first.add_argument("--config")
     path = first.parse_known_args(arguments[2:])[0].config
-    return arguments if path is None else [*arguments[:2], *config.flags(path, parse(arguments[:2]).parser), *arguments[2:]]
+    if path is None:
+        return arguments
+    return [*arguments[:2], *config.flags(path, parser.parse_args(arguments[:2]).parser), *arguments[2:]]
 
 
 def run(args: argparse.Namespace) -> None:
     task = TASKS[args.task]
-    given = {k: v for k, v in vars(args).items() if v is not None and k not in (*RUN_ONLY, "parser")}
-    begun = _stored(args.resume, task, given) if args.resume else {}
-    options = {**task.defaults, **begun, **given}
-    full = argparse.Namespace(**{**vars(args), **options})
+    given = {name: value for name, value in vars(args).items() if value is not None and name not in NO_OPTIONS}
+    bar = Bar()
     try:
-        data, model = _resumed(task, full) if args.resume else _begun(task, full)
-        print(task.begun(data, model), flush=True)
-        out = Path(full.out)
-        reports: list[Report] = [Bar(), CsvLog(out / "loss.csv"), *([TensorBoardLog(out)] if full.tensorboard else [])]
-        done = fit(model, data, task.loss, plan(full), optimizer=task.optimizer(model, full.lr), measures=task.measures,
-                   unit=task.unit, out=out, resume=args.resume, reports=reports, about={"task": task.name, "options": options})
+        begun, model = _stored(args.resume, task, given) if args.resume else ({}, None)
+        options = {**task.defaults, **begun, **given}
+        done = _trained(task, argparse.Namespace(**{**vars(args), **options}), options, model, bar)
     except (ValueError, TypeError, LookupError, ImportError) as error:
         raise CommandError(str(error)) from error
-    draw_curve(done, out / "loss.png")
-    last, best = done.validations[-1], done.best
-    print(f"\n{task.ended(model, out, full.seed)}\nheld out: {_told(last, task)} after {done.step} steps"
-          + (f"; best {_told(best, task)} after {best.step}" if best is not last else "")
-          + {"minutes": " (the minutes are over)", "patience": " (no better for a while)"}.get(done.ended, "")
-          + f"\nin {out}: {', '.join(sorted(p.name for p in out.iterdir()))}")
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(_stopped(bar)) from None
+    print(_told(task, done, options))
 
 
-def _begun(task: Task, args: argparse.Namespace) -> tuple[Data, Model]:
+def _trained(task: Task, args: argparse.Namespace, options: dict[str, Any], model: Model | None, bar: Bar) -> Run:
     mg.manual_seed(args.seed)
-    data = task.data(args)
-    model = task.model(args, data)
+    data = task.data(args, model)
+    model = task.model(args, data) if model is None else model
     model.to(args.device)
-    return data, model
+    print(task.begun(data, model), flush=True)
+    out = Path(args.out)
+    reports: list[Report] = [bar, CsvLog(out / "loss.csv")]
+    reports += [TensorBoardLog(out)] if args.tensorboard else []
+    return fit(model, data, task.loss, plan(args), optimizer=task.optimizer(model, args.lr), measures=task.measures(data),
+               unit=task.unit, out=out, resume=args.resume, reports=reports, about={"task": task.name, "options": options})
 
 
-def _resumed(task: Task, args: argparse.Namespace) -> tuple[Data, Model]:
-    model, _, _ = task.model_class.load(args.resume)
-    model.to(args.device)
-    return task.data(args, model), model
-
-
-def _stored(path: str, task: Task, given: dict[str, Any]) -> dict[str, Any]:
-    """The options that a checkpoint's run began with. Refuses other ones where they cannot change."""
-    _, more, _ = task.model_class.load(path)
-    begun = more.get("options", {})
-    changed = [k for k, v in given.items() if k not in (*FREE, *task.places) and begun.get(k) != v]
+def _stored(path: str, task: Task, given: dict[str, Any]) -> tuple[dict[str, Any], Model]:
+    """The options that a checkpoint's run began with, and its model. Refuses options that cannot change."""
+    begun_task, model, begun = opened(path)
+    if begun_task is not task:
+        raise CommandError(f"{path} is of the task {begun_task.name}: python -m rnn train {begun_task.name} --resume {path}")
+    may = (*FREE, *task.places)
+    changed = [name for name, value in given.items() if name not in may and begun.get(name) != value]
     if changed:
-        raise CommandError(f"a resumed run keeps its {', '.join(changed)}; only {', '.join((*FREE, *task.places))} may be "
-                           "changed")
-    return begun
+        raise CommandError(f"a resumed run keeps its {', '.join(changed)}; only {', '.join(may)} may be changed")
+    return begun, model
 
 
-def _told(validation: Any, task: Task) -> str:
-    return ", ".join([f"{validation.loss:.3f} {task.unit.name}", *(f"{k} {v:.3f}" for k, v in validation.measures.items())])
+def _told(task: Task, done: Run, options: dict[str, Any]) -> str:
+    """What is said at the end; the loss curve is drawn by the way."""
+    assert done.out is not None
+    draw_curve(done, done.out / "loss.png")
+    after = task.ended(done.model, done.out, options["seed"])
+    why = {"minutes": " (the minutes are over)", "patience": " (no better for a while)"}.get(done.ended, "")
+    last, best = done.validations[-1], done.best
+    lines = [f"\n{after}" if after else "", f"held out: {_shown(task, last)} after {done.step} steps{why}",
+             f"best:     {_shown(task, best)} after {best.step} steps" if best is not last else "",
+             f"in {done.out}: {', '.join(sorted(path.name for path in done.out.iterdir()))}"]
+    return "\n".join(line for line in lines if line)
+
+
+def _shown(task: Task, validation: Any) -> str:
+    return ", ".join([f"{validation.loss:.4g} {task.unit.name}", *(f"{k} {v:.4g}" for k, v in validation.measures.items())])
+
+
+def _stopped(bar: Bar) -> str:
+    run: Run | None = getattr(bar, "run", None)
+    if run is None or not run.validations:
+        return "stopped before the first checkpoint"
+    return f"stopped at step {run.step}; go on from step {run.validations[-1].step} with --resume {run.out}/{LAST}"

@@ -1,8 +1,25 @@
 """Whole models, and how they are stored."""
 
+from __future__ import annotations
+
+from os import PathLike
+from typing import Any
+
+from minigrad.tensor import Tensor
+
 from .characters import CharacterModel
 from .labels import Classifier, Tagger
-from .model import Model
+from .model import Model, kind_of
 from .numbers import Forecaster, Regressor
 
-__all__ = ["CharacterModel", "Classifier", "Forecaster", "Model", "Regressor", "Tagger"]
+__all__ = ["CharacterModel", "Classifier", "Forecaster", "Model", "Regressor", "Tagger", "load"]
+
+KINDS: dict[str, type[Model]] = {m.kind: m for m in (CharacterModel, Classifier, Forecaster, Regressor, Tagger)}
+
+
+def load(path: str | PathLike) -> tuple[Model, dict[str, Any], dict[str, Tensor]]:
+    """A model of any kind, and what was stored beside it as JSON and as tensors. No code is run."""
+    kind = kind_of(path)
+    if kind not in KINDS:
+        raise ValueError(f"{path} holds a model of the kind {kind!r}; here are {', '.join(KINDS)}")
+    return KINDS[kind].load(path)

@@ -13,7 +13,7 @@ from minigrad.tensor import Tensor
 
 from ..layers import Layer, from_config
 
-FORMAT = "minigrad-rnn {} 1"
+FORMAT, VERSION = "minigrad-rnn ", " 1"
 
 
 class Model(Module):
@@ -39,16 +39,25 @@ class Model(Module):
     @classmethod
     def load(cls, path: Any) -> tuple[Any, dict[str, Any], dict[str, Tensor]]:
         """The model, and what was stored beside it. No code is run."""
-        metadata = load_metadata(path)
-        if metadata.get("format") != FORMAT.format(cls.kind):
-            raise ValueError(f"{path} is no checkpoint of a model of the kind {cls.kind!r}")
-        model = cls.from_description(json.loads(metadata["model"]))
+        if kind_of(path) != cls.kind:
+            raise ValueError(f"{path} holds a model of the kind {kind_of(path)!r}, not {cls.kind!r}")
+        model = cls.from_description(json.loads(load_metadata(path)["model"]))
         return model, *restore(path, model)
+
+
+def kind_of(path: Any) -> str:
+    """Of the model that a file holds."""
+    written = load_metadata(path).get("format", "")
+    if not written.startswith(FORMAT) or not written.endswith(VERSION):
+        raise ValueError(f"{path} is no checkpoint of a model" + (f" of this version: {written}" if written else ""))
+    return written.removeprefix(FORMAT).removesuffix(VERSION)
 
 
 def save(path: Any, model: Module, more: Mapping[str, Any] | None = None, tensors: Mapping[str, Any] | None = None) -> None:
     """Any module's numbers, and of a Model its description too."""
-    about = {"format": FORMAT.format(model.kind), "model": json.dumps(model.description())} if isinstance(model, Model) else {}
+    about = {}
+    if isinstance(model, Model):
+        about = {"format": f"{FORMAT}{model.kind}{VERSION}", "model": json.dumps(model.description())}
     own = {f"model.{name}": value for name, value in model.state_dict().items()}
     mg.save(path, {**own, **(tensors or {})}, {**about, "more": json.dumps(more or {})})
 

@@ -49,14 +49,14 @@ class Bar(Report):
     def begin(self, run: Run) -> None:
         from tqdm import tqdm
 
-        self.unit, self.last, self.held_out = run.unit, run.last, ""
+        self.run, self.unit, self.last, self.held_out = run, run.unit, run.last, ""
         self.bar = tqdm(total=run.last, initial=run.step, unit="step", disable=None, dynamic_ncols=True, file=sys.stdout)
 
     def step(self, progress: Progress) -> None:
         seen = progress.validation
         if seen is not None:
-            self.held_out = "".join([f", held out {seen.loss:.3f}", *(f", {k} {v:.3f}" for k, v in seen.measures.items())])
-        line = f"{progress.loss:.3f} {self.unit.name}{self.held_out}, {progress.targets_per_second:,.0f} {self.unit.targets}/s"
+            self.held_out = "".join([f", held out {seen.loss:.4g}", *(f", {k} {v:.4g}" for k, v in seen.measures.items())])
+        line = f"{progress.loss:.4g} {self.unit.name}{self.held_out}, {progress.targets_per_second:,.0f} {self.unit.targets}/s"
         self.bar.update(1)
         self.bar.set_postfix_str(line)
         if self.bar.disable and seen is not None:

@@ -66,7 +66,7 @@ def test_where_there_is_no_terminal_a_line_tells_of_each_validation(capsys):
     lines = capsys.readouterr().out.split("csv\n")[-1].splitlines()
     lines = [line for line in lines if line.startswith("step")]
     assert len(lines) == 2 and lines[1].startswith(
-        f"step 6 of 6: {run.losses[-1]:.3f} loss, held out {run.validations[-1].loss:.3f}, mae ")
+        f"step 6 of 6: {run.losses[-1]:.4g} loss, held out {run.validations[-1].loss:.4g}, mae ")
     assert lines[1].endswith(" targets/s")
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from minigrad import optim
 
+from ...data import encoded
 from ...data import text as texts
 from ...models import CharacterModel
 from ...training import BITS
@@ -22,16 +23,19 @@ class Characters(Task):
     model_class, unit, places = CharacterModel, BITS, ("text",)
     defaults = {**DEFAULTS, "embedding": 64, "length": 64, "lr": 6e-3, "steps": 1300, "out": "runs/characters"}
 
-    def add(self, options: Options) -> None:
-        options.begin("data")
+    def add_data(self, options: Options) -> None:
         options.add("text", "UTF-8 text; by default Python's own documentation; the last tenth is held out", nargs="+",
                     metavar="FILE")
         options.add("length", "characters between two steps", type=whole, metavar="T")
-        options.begin("characters")
+
+    def add_model(self, options: Options) -> None:
         options.add("embedding", "size of a character's vector", type=whole, metavar="N")
         options.flag("tied", "a character's vector and the weights of its score are the same numbers")
 
     def data(self, args: argparse.Namespace, model: Any = None) -> texts.Characters:
+        if args.text and model is None:                 # larger than memory, if need be
+            vocabulary, ids = encoded(args.text)
+            return texts.Characters(ids, vocabulary, args.batch, args.length)
         text = texts.read(args.text) if args.text else texts.python_documentation()
         vocabulary = texts.Vocabulary.of(text) if model is None else model.vocabulary
         return texts.Characters(vocabulary.encode(text), vocabulary, args.batch, args.length)

@@ -32,17 +32,18 @@ class Task:
     def loss(self) -> Measure:
         return cross_entropy
 
-    @property
-    def measures(self) -> dict[str, Measure]:
+    def measures(self, data: Any) -> dict[str, Measure]:
         """What validation tells beside the loss."""
         return {}
 
-    def add(self, options: Options) -> None:
-        """The task's own options, those of its data first."""
-        raise NotImplementedError
+    def add_data(self, options: Options) -> None:
+        """The options that say what data there are."""
+
+    def add_model(self, options: Options) -> None:
+        """Those of the model, beside its layer's."""
 
     def data(self, args: argparse.Namespace, model: Any = None) -> Data:
-        """The data set; as `model`, if there is one already, knows its symbols and classes."""
+        """The data set; as `model`, if there is one already, knows its symbols and scales."""
         raise NotImplementedError
 
     def model(self, args: argparse.Namespace, data: Any) -> Model:
