@@ -14,7 +14,7 @@ from .forms import Form
 from .packing import Library, Packed, blocks, load, packed
 
 if TYPE_CHECKING:
-    from ..recurrent import Recurrent
+    from ..layers import Recurrent
 
 ARRAYS = "kernel", "recurrent_kernel", "bias"
 

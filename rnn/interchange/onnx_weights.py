@@ -19,7 +19,7 @@ from .forms import Form
 from .packing import Library, Packed, blocks, load, packed
 
 if TYPE_CHECKING:
-    from ..recurrent import Recurrent
+    from ..layers import Recurrent
 
 
 def _arrays(form: Form, gates: str) -> dict[str, Packed]:

@@ -13,7 +13,7 @@ from .forms import Form, form_of, hidden_size
 
 if TYPE_CHECKING:
     from ..cell import Cell
-    from ..recurrent import Recurrent
+    from ..layers import Recurrent
 
 
 LAYOUTS: dict[str, tuple[Callable[[np.ndarray], np.ndarray], Callable[[np.ndarray], np.ndarray]]] = {      # there, and back

@@ -119,6 +119,11 @@ def test_a_read_only_array_of_numpy_comes_in():
     assert mg.from_dlpack(a).tolist() == [1, 1, 1]
 
 
+def test_pinned_memory_is_the_cpus():
+    pinned = SimpleNamespace(__dlpack__=np.ones(2).__dlpack__, __dlpack_device__=lambda: (3, 0))
+    assert mg.from_dlpack(pinned).tolist() == [1, 1]
+
+
 def test_our_own_tensors_come_in():
     x = mg.ones(3)
     assert mg.from_dlpack(x).tolist() == [1, 1, 1]
