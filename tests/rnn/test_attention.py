@@ -163,14 +163,23 @@ def test_a_row_without_a_slot_in_use_has_a_context_of_zeros(compile, rng):
     assert not m.grad.numpy()[0, 3:].any()                                  # nor for slots that are not in use
 
 
-def test_attention_alone_answers_one_query(rng):
-    """A softmax of no slot is all zeros, of one slot that slot."""
-    cell = AdditiveAttention(3, 5, memory=4)
-    memory = rng.standard_normal((ROWS, SLOTS, 4)).astype(np.float32)
-    context, state = cell(mg.randn(ROWS, 3), m=memory, m_lengths=USED)
-    assert context.shape == (ROWS, 4) and state == ()
-    assert not context.numpy()[2].any()
-    np.testing.assert_array_equal(context.numpy()[3], memory[3, 0])
+def test_attention_alone_answers_queries_and_says_where_it_looked(rng):
+    """One query a row to the cell, several to the layer; a softmax over no slot is all zeros, over one that slot's 1."""
+    cell = AdditiveAttention(3, 5, memory=4, dtype=np.float64, init=lambda _, shape: rng.standard_normal(shape))
+    queries, m = mg.tensor(rng.standard_normal((2, ROWS, 3))), rng.standard_normal((ROWS, SLOTS, 4))
+    w = {name: p.numpy() for name, p in cell.weights.items()}
+    layer = Recurrent(AdditiveAttention, 3, 5, memory=4, dtype=np.float64)
+    layer.layers[0]["forward"].load_state_dict(cell.state_dict())
+    together, _, seen = layer(queries, m=m, m_lengths=USED, capture=["a"])
+    for t, query in enumerate(queries):
+        context, state, captured = cell(query, m=m, m_lengths=USED, capture=["a"])
+        scores = np.tanh((query.numpy() @ w["W_k.s"].T)[:, None] + m @ w["W_k.m"].T) @ w["w_e.k"]
+        e = np.exp(scores) * (np.arange(SLOTS) < np.array(USED)[:, None])
+        weights = e / np.maximum(e.sum(-1, keepdims=True), 1e-30)
+        assert state == () and not context.numpy()[2].any()
+        for actual, expected in [(captured["a"], weights), (seen["a"][0, t], weights), (together[t], context.numpy()),
+                                 (context, (weights[:, :, None] * m).sum(1))]:
+            np.testing.assert_allclose(actual.numpy(), expected, rtol=1e-12, atol=1e-14)
 
 
 # -- the plan -----------------------------------------------------------------------------------------------------------------
