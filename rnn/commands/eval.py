@@ -12,8 +12,8 @@ from .options import Options
 
 def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("checkpoint", help="a file that `train` wrote; best.safetensors is the best model of a run")
-    parser.add_argument("options", nargs=argparse.REMAINDER, help="other data than the run had, by the data options of its task "
-                        "(python -m rnn train TASK --help); of these too the held-out part is measured")
+    parser.add_argument("options", nargs=argparse.REMAINDER, help="other data than the run had, by the data options of its "
+                        "task (python -m rnn train TASK --help); of these too the held-out part is measured")
 
 
 def run(args: argparse.Namespace) -> None:

@@ -39,7 +39,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def expanded(arguments: Sequence[str], parser: argparse.ArgumentParser) -> Sequence[str]:
-    """The arguments of `train` with the task that is meant where none is named, and what a config file says before the flags."""
+    """The arguments of `train` with the task that is meant where none is named; what a config file says, before the flags."""
     if len(arguments) < 2 or (arguments[1].startswith("-") and arguments[1] not in ("-h", "--help")):
         arguments = [arguments[0], DEFAULT, *arguments[1:]]
     first = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
@@ -66,6 +66,7 @@ def run(args: argparse.Namespace) -> None:
 
 
 def _trained(task: Task, args: argparse.Namespace, options: dict[str, Any], model: Model | None, bar: Bar) -> Run:
+    how = plan(args)
     mg.manual_seed(args.seed)
     data = task.data(args, model)
     model = task.model(args, data) if model is None else model
@@ -74,7 +75,7 @@ def _trained(task: Task, args: argparse.Namespace, options: dict[str, Any], mode
     out = Path(args.out)
     reports: list[Report] = [bar, CsvLog(out / "loss.csv")]
     reports += [TensorBoardLog(out)] if args.tensorboard else []
-    return fit(model, data, task.loss, plan(args), optimizer=task.optimizer(model, args.lr), measures=task.measures(data),
+    return fit(model, data, task.loss, how, optimizer=task.optimizer(model, args.lr), measures=task.measures(data),
                unit=task.unit, out=out, resume=args.resume, reports=reports, about={"task": task.name, "options": options})
 
 

@@ -11,7 +11,7 @@ from minigrad.nn import Module
 from ..data.batch import Batch, Data
 from .measures import Measure
 
-Call = Callable[[Module, Batch, Any], tuple[Any, Any]]
+Call = Callable[[Any, Batch, Any], tuple[Any, Any]]         # model, batch, state -> outputs, state
 
 
 def call(model: Module, batch: Batch, state: Any) -> tuple[Any, Any]:

@@ -391,9 +391,9 @@ def test_the_command(tmp_path, monkeypatch, capsys):
     (["--seconds", "-1"], "--seconds is at least 0, not -1.0"),
     (["--set", "proj"], "--set takes NAME=NUMBER, not 'proj'"),
 ])
-def test_a_users_mistake_is_one_line_and_code_2(arguments, said, capsys):
+def test_a_users_mistake_is_one_line_and_code_1(arguments, said, capsys):
     code, out, error = run(capsys, *arguments)
-    assert code == 2 and not out and error.startswith("python -m rnn bench: ") and said in error and error.count("\n") == 1
+    assert code == 1 and not out and error.startswith("python -m rnn bench: ") and said in error and error.count("\n") == 1
 
 
 def test_a_gpu_that_is_not_there_is_told(monkeypatch, capsys):
@@ -407,4 +407,4 @@ def test_a_gpu_that_is_not_there_is_told(monkeypatch, capsys):
 def test_a_chart_without_matplotlib_is_refused_before_anything_runs(monkeypatch, capsys):
     monkeypatch.setattr(roster.importlib.util, "find_spec", lambda name: None)
     code, out, error = run(capsys, "--plot", "a.png")
-    assert code == 2 and not out and "pip install 'minigrad-rnn[train]'" in error
+    assert code == 1 and not out and "pip install 'minigrad-rnn[train]'" in error

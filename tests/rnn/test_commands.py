@@ -1,5 +1,9 @@
 """The command line, as its user meets it."""
 
+import signal
+import subprocess
+import sys
+
 import pytest
 
 from rnn.__main__ import main
@@ -16,6 +20,7 @@ class MyCell(Cell):
     h_next = (1 - f) * h + f * n
 """
 SMALL = "--steps 4 --batch 4 --length 8 --hidden 6 --embedding 5".split()
+FILES = {"checkpoint.safetensors", "best.safetensors", "loss.csv", "loss.png"}
 
 
 @pytest.fixture
@@ -31,15 +36,34 @@ def run(capsys, *arguments):
     return code, out.out, out.err
 
 
-def test_train_then_sample(tmp_path, text, capsys):
+def names(folder):
+    return {p.name for p in folder.iterdir()}
+
+
+# -- characters ---------------------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("task", [[], ["characters"]])
+def test_train_then_sample_then_eval(tmp_path, text, capsys, task):
     out = tmp_path / "run"
-    code, said, _ = run(capsys, "train", "--text", text, "--out", out, *SMALL)
+    code, said, _ = run(capsys, "train", *task, "--text", text, "--out", out, *SMALL)
     assert code == 0 and "step 4 of 4" in said and "bits per character after 4 steps" in said
-    assert {p.name for p in out.iterdir()} == {"checkpoint.safetensors", "loss.csv", "loss.png", "sample.txt"}
+    assert names(out) == FILES | {"sample.txt"}
     assert len((out / "loss.csv").read_text().splitlines()) == 5
     assert len((out / "sample.txt").read_text()) == 400
-    code, said, _ = run(capsys, "sample", out / "checkpoint.safetensors", "--prompt", "The ", "--length", 12)
-    assert code == 0 and said.startswith("The ") and len(said) == 4 + 12 + 1
+    code, sample, _ = run(capsys, "sample", out / "checkpoint.safetensors", "--prompt", "The ", "--length", 12)
+    assert code == 0 and sample.startswith("The ") and len(sample) == 4 + 12 + 1
+    code, judged, _ = run(capsys, "eval", out / "checkpoint.safetensors")
+    assert code == 0 and judged.startswith("bits per character ") and f"held out: {judged.split()[-1]} bits" in said
+
+
+def test_eval_of_another_text(tmp_path, text, capsys):
+    run(capsys, "train", "--text", text, "--out", tmp_path, *SMALL)
+    other = tmp_path / "other.txt"
+    other.write_text("The Spain in plain rain. " * 40)
+    code, judged, _ = run(capsys, "eval", tmp_path / "best.safetensors", "--text", other)
+    assert code == 0 and judged != run(capsys, "eval", tmp_path / "best.safetensors")[1]
+    other.write_text("Zounds! " * 100)
+    code, _, error = run(capsys, "eval", tmp_path / "best.safetensors", "--text", other)
+    assert code == 1 and error.startswith("python -m rnn eval: the model has never seen '!' 'Z'")
 
 
 def test_a_users_cell_trains_and_its_checkpoint_needs_no_file(tmp_path, text, capsys):
@@ -48,39 +72,173 @@ def test_a_users_cell_trains_and_its_checkpoint_needs_no_file(tmp_path, text, ca
     assert run(capsys, "train", "--cell", f"{path}:MyCell", "--text", text, "--out", tmp_path, *SMALL)[0] == 0
     path.unlink()
     assert run(capsys, "sample", tmp_path / "checkpoint.safetensors", "--length", 3)[0] == 0
+    assert run(capsys, "train", "--out", tmp_path, "--resume", tmp_path / "checkpoint.safetensors", "--steps", 5)[0] == 0
 
 
 def test_resume_goes_on_to_more_steps(tmp_path, text, capsys):
     run(capsys, "train", "--text", text, "--out", tmp_path, *SMALL)
     checkpoint = tmp_path / "checkpoint.safetensors"
-    code, said, _ = run(capsys, "train", "--text", text, "--out", tmp_path, "--resume", checkpoint, "--steps", 6)
+    code, said, _ = run(capsys, "train", "--out", tmp_path, "--resume", checkpoint, "--steps", 6)
     assert code == 0 and "step 6 of 6" in said
+    assert len((tmp_path / "loss.csv").read_text().splitlines()) == 7
     code, _, said = run(capsys, "train", "--text", text, "--out", tmp_path, "--resume", checkpoint, "--lr", 1)
-    assert code == 2 and said == "python -m rnn train: a resumed run keeps its lr; only --steps may be changed\n"
+    assert code == 1 and said == ("python -m rnn train: a resumed run keeps its lr; only steps, epochs, minutes, patience, "
+                                  "device, out, tensorboard, text may be changed\n")
+    code, _, said = run(capsys, "train", "tag", "--resume", checkpoint)
+    assert code == 1 and "is of the task characters: python -m rnn train characters --resume" in said
 
 
-def test_settings_reach_the_cell(tmp_path, text, capsys):
+def test_options_reach_the_layer(tmp_path, text, capsys):
     of_cell = ["--cell", "ProjectedLSTM", "--set", "proj=3"]
     assert run(capsys, "train", *of_cell, "--text", text, "--out", tmp_path, *SMALL)[0] == 0
+    options = "--layers 2 --dropout 0.1 --input-dropout 0.2 --recurrent-dropout 0.3 --weight-dropout 0.15".split()
+    options += ["--zoneout", "0.25", "--variational", "--residual", "--init", "keras", "--embedding", "6", "--tied"]
+    assert run(capsys, "train", "--text", text, "--out", tmp_path, *SMALL, *options)[0] == 0
+    from rnn import models
+
+    model = models.load(tmp_path / "checkpoint.safetensors")[0]
+    layer, cell = model.layer, model.layer.layers[1]["forward"]
+    assert (layer.dropout, layer.input_dropout, layer.variational, layer.residual) == (0.1, 0.2, True, True)
+    assert model.dropout.p == 0.1
+    assert cell.options.weights == 0.15 and set(cell.options.zoneout.values()) == {0.25} and model.tied
+    assert set(cell.options.dropout.values()) == {0.3}
 
 
+# -- the other tasks ----------------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("arguments, measured", [
+    (["classify"], "accuracy"), (["forecast", "--horizon", "3"], "naive"), (["tag", "--functions", "20"], "accuracy"),
+    (["classify", "--data", "names", "--pooling", "ends", "--embedding", "4"], "accuracy"),
+])
+def test_tasks_train_and_are_judged(tmp_path, capsys, arguments, measured):
+    if "names" in arguments:
+        pytest.importorskip("faker")
+    small = ["--steps", "3", "--hidden", "4", "--batch", "8", "--out", tmp_path]
+    code, said, _ = run(capsys, "train", *arguments, *small)
+    assert code == 0 and f", {measured} " in said and names(tmp_path) == FILES
+    code, judged, _ = run(capsys, "eval", tmp_path / "best.safetensors")
+    assert code == 0 and f"\n{measured} " in judged
+    code, _, error = run(capsys, "sample", tmp_path / "best.safetensors")
+    assert code == 1 and "holds a model of the kind" in error and "not 'characters'" in error
+
+
+def test_a_forecaster_of_a_users_file(tmp_path, capsys):
+    path = tmp_path / "series.csv"
+    path.write_text("day,sales,rain\n" + "".join(f"{k},{k % 7 + 10},{k % 3}\n" for k in range(120)))
+    options = ["--csv", path, "--columns", "sales", "rain", "--targets", "sales", "--history", 14, "--horizon", 7]
+    code, said, _ = run(capsys, "train", "forecast", *options, "--steps", 150, "--hidden", 16, "--lr", 0.02, "--out", tmp_path)
+    last = said.split("held out: ")[-1].split()
+    assert code == 0 and float(last[0]) < 0.2 * float(last[4])                 # a seventh day is like the first
+    from rnn import models
+
+    forecast = models.load(tmp_path / "best.safetensors")[0].forecast([[k % 7 + 10, k % 3] for k in range(14)])
+    assert forecast.shape == (7, 1) and abs(forecast[:, 0] - range(10, 17)).max() < 1.5
+    code, _, error = run(capsys, "train", "forecast", "--csv", path, "--targets", "snow")
+    assert code == 1 and "has no column snow; it has day, sales, rain" in error
+
+
+def test_a_users_ts_files_are_classified(tmp_path, capsys):
+    for name in ("a.ts", "b.ts"):
+        (tmp_path / name).write_text("@classLabel true x y\n@data\n1,2,3,4:x\n4,3,2:y\n0,1,2:x\n5,4,3:y\n")
+    code, said, _ = run(capsys, "train", "classify", "--data", tmp_path / "a.ts", tmp_path / "b.ts", "--epochs", 30,
+                        "--hidden", 8, "--lr", 0.05, "--out", tmp_path, "--validate-every", 10)
+    assert code == 0 and "accuracy 1 after 30 steps" in said
+
+
+# -- a config file ------------------------------------------------------------------------------------------------------------
+def test_a_config_file_gives_options_and_flags_win(tmp_path, text, capsys):
+    config = tmp_path / "run.toml"
+    config.write_text(f'text = ["{text}"]\nsteps = 9\nbatch = 4\nlength = 8\nhidden = 6\nembedding = 5\ntied = false\n'
+                      "lr = 1e-2\n")
+    code, said, _ = run(capsys, "train", "--config", config, "--steps", 3, "--out", tmp_path / "out")
+    assert code == 0 and "step 3 of 3" in said and "h=6" in said
+    assert "0.01," in (tmp_path / "out" / "loss.csv").read_text()
+
+
+@pytest.mark.parametrize("content, said", [
+    ("hiden = 5", "there is no option hiden; did you mean hidden?"),
+    ("qqq = 5", "there is no option qqq; python -m rnn train characters --help lists them"),
+    ("lr = {a = 1}", "lr is a dict; options are numbers, strings, truth values and lists of these"),
+    ("lr = ", "is no TOML file"),
+])
+def test_a_config_file_that_cannot_be_is_refused(tmp_path, capsys, content, said):
+    (tmp_path / "run.toml").write_text(content)
+    code, _, error = run(capsys, "train", "--config", tmp_path / "run.toml")
+    assert code == 1 and said in error and error.count("\n") == 1
+
+
+# -- mistakes, interruptions, pipes --------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("arguments, said", [
     (["train", "--cell", "lstm"], "there is no cell 'lstm'; did you mean LSTM?"),
     (["train", "--text", "no-such-file"], "no-such-file"),
     (["train", "--set", "proj"], "--set takes NAME=NUMBER, not 'proj'"),
-    (["train", "--set", "proj=3"], "LSTM takes no proj; its sizes are input, hidden"),
+    (["train", "--set", "proj=3"], "LSTM takes no proj"),
     (["train", "--cell", "ProjectedLSTM"], "ProjectedLSTM needs proj"),
-    (["train", "--cell", "CTRNN"], "CTRNN needs dt at every call, which a language model does not have"),
+    (["train", "--cell", "CTRNN"], "CTRNN needs dt at every call, which no command has to give"),
     (["train", "--batch", "100000"], "characters are too few for 100000 rows"),
+    (["train", "--bidirectional"], "a language model reads from the front alone"),
+    (["train", "--zoneout", "2"], "zoneout"),
+    (["train", "--lr", "0"], "lr is a number above 0, not 0.0"),
+    (["train", "--resume", "no-such-file"], "there is no file no-such-file"),
+    (["train", "--config", "no-such-file"], "no-such-file"),
+    (["train", "classify", "--data", "letters"], "--data is digits, names, aeon:NAME or two .ts files, not letters"),
     (["sample", "no-such-file"], "there is no file no-such-file"),
     (["sample", "x", "--temperature", "-1"], "--temperature is at least 0, not -1.0"),
+    (["eval", "no-such-file"], "there is no file no-such-file"),
     (["cells", "Nope"], "there is no cell 'Nope'"),
 ])
-def test_a_users_mistake_is_one_line_and_code_2(tmp_path, monkeypatch, capsys, arguments, said):
+def test_a_users_mistake_is_one_line_and_code_1(tmp_path, monkeypatch, capsys, arguments, said):
     monkeypatch.chdir(tmp_path)
     code, _, error = run(capsys, *arguments)
-    assert code == 2 and error.startswith(f"python -m rnn {arguments[0]}: ") and said in error
+    assert code == 1 and error.startswith(f"python -m rnn {arguments[0]}: ") and said in error
     assert error.count("\n") == 1
+
+
+@pytest.mark.parametrize("arguments", [[], ["fly"], ["train", "fly"], ["train", "--fly"], ["train", "--steps", "0"],
+                                       ["train", "--schedule", "linear"], ["sample"]])
+def test_wrong_usage_is_code_2(capsys, arguments):
+    with pytest.raises(SystemExit) as stop:
+        main(arguments)
+    assert stop.value.code == 2 and "usage: python -m rnn" in capsys.readouterr().err
+
+
+def test_help_names_every_task_and_its_defaults(capsys):
+    for arguments, said in ((["train", "-h"], ["characters", "classify", "forecast", "tag"]),
+                            (["train", "characters", "-h"], ["default: 1300", "default: 0.006", "--zoneout", "--config"])):
+        with pytest.raises(SystemExit) as stop:
+            main(arguments)
+        told = capsys.readouterr().out
+        assert stop.value.code == 0 and all(word in told for word in said)
+
+
+def test_numbers_that_go_bad_are_a_mistake_of_the_users(tmp_path, text, capsys):
+    path = tmp_path / "bad.py"
+    path.write_text("from minigrad import exp, tanh\nfrom rnn import Cell, Input, State, W\n\nclass Bad(Cell):\n"
+                    "    x, h = Input(), State()\n    big = exp(900 + 0 * x)\n    h_next = tanh(W @ h + 0 * (W @ big))\n")
+    code, _, error = run(capsys, "train", "--cell", path, "--text", text, "--out", tmp_path, *SMALL)
+    assert code == 1 and "the first value that is not finite is that of big, at time step 0 of 8" in error
+    assert "Traceback" not in error
+
+
+def test_ctrl_c_ends_with_130_and_says_how_to_go_on(tmp_path, text):
+    command = [sys.executable, "-m", "rnn", "train", "--text", text, "--out", tmp_path, *SMALL, "--steps", "100000000",
+               "--validate-every", "5"]
+    process = subprocess.Popen([str(c) for c in command], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    for line in process.stdout:
+        if line.startswith("step 10 "):
+            break
+    process.send_signal(signal.SIGINT)
+    _, error = process.communicate(timeout=60)
+    assert process.returncode == 130 and "Traceback" not in error
+    assert f"with --resume {tmp_path}/checkpoint.safetensors" in error and "python -m rnn train: stopped at step" in error
+
+
+def test_a_reader_that_goes_away_is_no_error():
+    process = subprocess.Popen([sys.executable, "-m", "rnn", "cells"], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    process.stdout.close()
+    error = process.stderr.read()
+    process.wait(timeout=60)
+    process.stderr.close()
+    assert not error
 
 
 def test_cells_lists_equations(capsys):

@@ -70,7 +70,7 @@ def test_every_cell_can_be_explained(name):
 def test_the_command(capsys):
     assert main(["explain", "GRU", "--input", "8", "--hidden", "16"]) == 0
     assert "GRU: x 8, h 16, 1,152 parameters" in capsys.readouterr().out
-    assert main(["explain", "Nope"]) == 2 and main(["explain", "ProjectedLSTM"]) == 2
+    assert main(["explain", "Nope"]) == 1 and main(["explain", "ProjectedLSTM"]) == 1
     assert "ProjectedLSTM needs proj" in capsys.readouterr().err
 
 

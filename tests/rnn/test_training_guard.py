@@ -67,8 +67,8 @@ def xs(rng):
 def test_the_first_equation_is_named_with_its_place(xs, compile):
     xs[3, 1] = xs[5, 0] = 100
     assert said(model(Growing, compile=compile), Data(xs)).startswith(
-        "step 1: the loss is nan; the first value that is not finite is that of big, at time step 3 of 6 (counted from 0), in 1 "
-        "of 4 rows, of Growing at layer.layers.0, forward direction; begin again with a lower learning rate (now 0.001) or a "
+        "step 1: the loss is nan; the first value that is not finite is that of big, at time step 3 of 6 (counted from 0), in "
+        "1 of 4 rows, of Growing at layer.layers.0, forward direction; begin again with a lower learning rate (now 0.001) or a "
         "smaller clip (now 1.0)")
 
 

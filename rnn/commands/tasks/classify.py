@@ -18,13 +18,13 @@ from .task import DEFAULTS, Task
 class Classify(Task):
     name, about = "classify", "a classifier of sequences of different lengths"
     model_class, places = Classifier, ("data",)
-    defaults = {**DEFAULTS, "data": ["digits"], "cell": "GRU", "embedding": 32, "hidden": 64, "bidirectional": True, "pooling": "mean",
-                "steps": 1000, "lr": 5e-3, "out": "runs/classify"}
+    defaults = {**DEFAULTS, "data": ["digits"], "cell": "GRU", "embedding": 32, "hidden": 64, "bidirectional": True,
+                "pooling": "mean", "steps": 1000, "lr": 5e-3, "out": "runs/classify"}
 
     def add_data(self, options: Options) -> None:
         options.add("data", "digits, drawn as strokes of a pen; names, of families, whose language is to be told (the package "
-                    "faker); aeon:NAME, a set that this package carries, such as aeon:JapaneseVowels; or two .ts files, to train on "
-                    "and to hold out", nargs="+", metavar="DATA")
+                    "faker); aeon:NAME, a set that this package carries, such as aeon:JapaneseVowels; or two .ts files, to "
+                    "train on and to hold out", nargs="+", metavar="DATA")
 
     def add_model(self, options: Options) -> None:
         options.add("embedding", "size of a symbol's vector, where data are symbols", type=whole, metavar="N")

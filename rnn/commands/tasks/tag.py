@@ -15,8 +15,8 @@ from .task import DEFAULTS, Task
 class Tag(Task):
     name, about = "tag", "a tagger, of the characters of Python functions: name, keyword, string, comment, ..."
     model_class = Tagger
-    defaults = {**DEFAULTS, "functions": 2000, "longest": 400, "cell": "GRU", "embedding": 32, "hidden": 64, "bidirectional": True,
-                "batch": 32, "steps": 300, "lr": 5e-3, "out": "runs/tag"}
+    defaults = {**DEFAULTS, "functions": 2000, "longest": 400, "cell": "GRU", "embedding": 32, "hidden": 64,
+                "bidirectional": True, "batch": 32, "steps": 300, "lr": 5e-3, "out": "runs/tag"}
 
     def add_data(self, options: Options) -> None:
         options.add("functions", "how many of Python's own library; the last tenth is held out", type=whole, metavar="N")
