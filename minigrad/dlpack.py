@@ -41,6 +41,8 @@ def _copied(array: np.ndarray, stream: Any, dl_device: Any, copy: bool | None) -
 def imported(x: Any) -> Any:
     """The array of a backend over the memory of `x`, on its device. Raises TypeError for what speaks no DLPack, for dtypes that
     the backend does not have, and ValueError for other devices."""
+    if isinstance(x, np.ndarray):
+        return np.asarray(x)                                # NumPy before 2.1 exports no read-only array
     if backends.is_array(x):
         return x
     if not (hasattr(x, "__dlpack__") and hasattr(x, "__dlpack_device__")):

@@ -245,13 +245,15 @@ class Parameter(Tensor):
 
 
 def tensor(data: Any, dtype: Any = None, device: str | None = None, requires_grad: bool = False) -> Tensor:
-    """A tensor with a copy of `data`: numbers, nested lists, a NumPy array or a tensor.
+    """A tensor with a copy of `data`: numbers, nested lists, a tensor, or an array of NumPy or any library that speaks DLPack.
 
     dtype:   by default that of an array; Python floats become float32.
     device:  "cpu" or "cuda"; by default the one of `minigrad.device`, or of an array that lives on one.
     """
     if isinstance(data, Tensor):
         data = data._array
+    elif hasattr(data, "__dlpack__"):
+        data = dlpack.imported(data)
     if backends.is_array(data):
         home = backends.of(data)
         backend = backends.get(device) if device else home if home.device != "cpu" else backends.get(_device.get())

@@ -113,15 +113,26 @@ def test_arrays_come_in_over_their_own_memory(name, dtype):
     assert x.tolist() == a.tolist() and address(x) == where(a)
 
 
-def test_a_read_only_array_of_numpy_comes_in():
-    a = np.ones(3)
-    a.flags.writeable = False
-    assert mg.from_dlpack(a).tolist() == [1, 1, 1]
+@pytest.mark.parametrize("kind", [np.ndarray, np.memmap])
+def test_a_read_only_array_of_numpy_comes_in(kind, tmp_path):
+    np.ones(3).tofile(tmp_path / "ones")
+    a = np.memmap(tmp_path / "ones", float, "r").view(kind)
+    assert mg.from_dlpack(a).tolist() == [1, 1, 1] and mg.tensor(a).dtype == float
+
+
+@libraries
+def test_tensor_copies_arrays_of_any_library(name):
+    _, made, where = library(name)
+    a = made(np.arange(3, dtype="int32"))
+    x = mg.tensor(a)
+    assert (x.dtype, x.tolist()) == (np.int32, [0, 1, 2]) and address(x) != where(a)
 
 
 def test_pinned_memory_is_the_cpus():
-    pinned = SimpleNamespace(__dlpack__=np.ones(2).__dlpack__, __dlpack_device__=lambda: (3, 0))
-    assert mg.from_dlpack(pinned).tolist() == [1, 1]
+    class Pinned:
+        def __dlpack__(self, **_): return np.ones(2).__dlpack__()
+        def __dlpack_device__(self): return 3, 0
+    assert mg.from_dlpack(Pinned()).tolist() == [1, 1]
 
 
 def test_our_own_tensors_come_in():
