@@ -1,4 +1,4 @@
-"""Cells over sequences, exported and run by onnxruntime: one file for all lengths of sequences and all numbers of rows."""
+"""Cells over sequences, exported and run by ONNX Runtime: one file for all lengths of sequences and all numbers of rows."""
 
 from __future__ import annotations
 
@@ -9,127 +9,182 @@ import pytest
 
 import minigrad as mg
 from minigrad.nn import Module
-from rnn import Cell, Recurrent
+from onnx_files import SIZES, drawn, kinds, leaves, named, runner
+from rnn import Bernoulli, Cell, Constant, Extra, Input, Recurrent, State, Step, W, b, w
 from rnn.interchange.onnx import onnx_model
+from rnn.interchange.onnx.operators import find
+from rnn.sequences import Sequences
 from shipped import SHIPPED, sizes_of
 
-onnxruntime = pytest.importorskip("onnxruntime")
-SIZES = [(5, 3), (1, 1), (7, 2)]                            # steps and rows
 STANDARD = {"RNN": "RNN", "ReluRNN": "RNN", "LSTM": "LSTM", "GRU": "GRU", "DiagonalPeepholeLSTM": "LSTM", "CoupledLSTM": "LSTM",
             "NoInputActivation": "LSTM", "NoOutputActivation": "LSTM", "CoupledPeepholeLSTM": "LSTM", "ResetAfterGRU": "GRU",
             "ResetBeforeGRU": "GRU", "MGU": "GRU"}
+SHAPES = {"step": ("T", "B"), "sequence": ("B",), "memory": ("B", "S"), "slots": ("B", "S")}
 
 
 class Run(Module):
     """A cell over sequences, in one direction."""
 
-    def __init__(self, cell: Cell, reverse: bool = False):
+    def __init__(self, cell: Cell, reverse: bool):
         self.cell, self.reverse = cell, reverse
 
-    def forward(self, xs: Any, state: Any = None, lengths: Any = None, capture: Any = (), **extras: Any) -> Any:
-        return xs.run_cell(self.cell, xs, state, extras, lengths, self.reverse, capture)
+    def forward(self, xs: Any, state: Any = None, lengths: Any = None, **extras: Any) -> Any:
+        return xs.run_cell(self.cell, xs, state, extras, lengths, self.reverse)
 
 
-def session(model: Any) -> Any:
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3
-    options.intra_op_num_threads = 1
-    return onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
-
-
-def layer_of(cell: Any, rng: np.random.Generator, dtype: Any = np.float32, **options: Any) -> Recurrent:
+def layer_of(cell: Any, rng: np.random.Generator, dtype: Any = np.float32, **options: Any) -> Any:
     layer = Recurrent(cell, 2, 3, dtype=dtype, init=lambda _, shape: rng.uniform(-1, 1, shape), compile=False, **sizes_of(cell),
                       **options)
-    return layer.eval()  # type: ignore[return-value]
+    return layer.eval()
 
 
-def specs(cell: Cell, state: bool = True, lengths: bool = True) -> dict[str, Any]:
+def described(cell: Cell, state: bool, lengths: bool) -> dict[str, Any]:
     """What a file of a cell takes."""
-    s = cell.structure
-    shapes: dict[str, Any] = {"step": ("T", "B"), "sequence": ("B",), "memory": ("B", "S"), "slots": ("B", "S")}
-    given: dict[str, Any] = {"xs": ("T", "B", s.input_size)}
-    given |= {"state": cell.State(*(("B", size) for size in s.states.values()))} if state and s.states else {}
-    given |= {"lengths": (("B",), "int64")} if lengths else {}
-    return given | {name: (shapes[per], "bool") if per == "slots" else (*shapes[per], size)
+    s, dtype = cell.structure, str(cell.dtype)
+    given: dict[str, Any] = {"xs": (("T", "B", s.input_size), dtype)}
+    if state and s.states:
+        given["state"] = cell.State(*((("B", size), dtype) for size in s.states.values()))
+    if lengths:
+        given["lengths"] = (("B",), "int64")
+    return given | {name: (SHAPES[per], "bool") if per == "slots" else ((*SHAPES[per], size), dtype)
                     for name, (size, per) in s.extras.items()}
 
 
-def drawn(described: dict[str, Any], rng: np.random.Generator, steps: int, rows: int, dtype: Any) -> dict[str, Any]:
-    """Arrays for the inputs of a file, of these sizes."""
-    sizes = {"T": steps, "B": rows, "S": 4}
-    out: dict[str, Any] = {}
-    for name, spec in described.items():
-        if name == "state":
-            out |= drawn({f"state.{part}": shape for part, shape in spec._asdict().items()}, rng, steps, rows, dtype)
-        elif name == "lengths":
-            out[name] = rng.integers(0, steps + 1, rows)
-        elif spec[-1] == "bool":
-            out[name] = np.arange(4) < rng.integers(1, 5, (rows, 1))
-        else:
-            out[name] = rng.uniform(0.1, 1, [sizes.get(d, d) for d in spec]).astype(dtype)
-    return out
-
-
-def expected(layer: Recurrent, given: dict[str, Any], reverse: bool, capture: tuple[str, ...] = ()) -> list[np.ndarray]:
-    """What the layer itself computes: outputs and last states."""
-    given = dict(given)
-    xs, lengths = mg.tensor(given.pop("xs")), given.pop("lengths", None)
-    state = [given.pop(f"state.{name}") for name in layer.State._fields if f"state.{name}" in given]
-    ys, last, *seen = layer.run(xs, [mg.tensor(part)[None] for part in state] if state else None,
-                                _sequences(xs, lengths), given, capture, reverse)
-    return [t.numpy() for t in (ys, *last, *(v[0] for v in seen[0].values()))]
-
-
-def _sequences(xs: mg.Tensor, lengths: Any) -> Any:
-    from rnn.sequences import Sequences
-
-    return Sequences(xs, lengths)
-
-
-def check(layer: Recurrent, reverse: bool, rng: np.random.Generator, tolerance: float, capture: tuple[str, ...] = (),
-          **chosen: bool) -> Any:
-    """Export one direction of a layer and compare it with the layer, with several sizes; returns the model."""
-    described = specs(layer.cell, **chosen)
-    model = onnx_model(Captured(layer.cell, reverse, capture) if capture else Run(layer.cell, reverse), described)
-    run = session(model)
-    for steps, rows in SIZES:
-        given = drawn(described, rng, steps, rows, layer.cell.dtype)
-        for found, wanted in zip(run.run(None, given), expected(layer, given, reverse, capture), strict=True):
-            np.testing.assert_allclose(found, wanted, rtol=0, atol=tolerance)
-    return model
-
-
-class Captured(Run):
-    def __init__(self, cell: Cell, reverse: bool, capture: tuple[str, ...]):
-        super().__init__(cell, reverse)
-        self.capture = capture
-
-    def forward(self, xs: Any, **given: Any) -> Any:
-        return super().forward(xs, capture=self.capture, **given)
-
-
-def kinds(model: Any) -> set[str]:
-    """The recurrent operators of a model."""
-    return {node.op_type for node in model.graph.node} & {"RNN", "LSTM", "GRU", "Scan"}
+def check(layer: Any, reverse: bool, rng: np.random.Generator, tolerance: float, state: bool = True,
+          lengths: bool = True) -> Any:
+    """One direction's file against the layer, with several sizes; returns the file."""
+    inputs = described(layer.cell, state, lengths)
+    file = onnx_model(Run(layer.cell, reverse), inputs)
+    run = runner(file)
+    for sizes in SIZES:
+        given = {name: drawn(spec, name, sizes, rng, {}) for name, spec in inputs.items()}
+        xs, begin = mg.tensor(given["xs"]), given.get("state")
+        extras = {name: value for name, value in given.items() if name in layer.cell.structure.extras}
+        ys, last, _ = layer.run(xs, begin and [mg.tensor(part[None]) for part in begin], Sequences(xs, given.get("lengths")),
+                                extras, (), reverse)
+        for found, expected in zip(run(dict(named(given))), leaves([ys, *last]), strict=True):
+            np.testing.assert_allclose(found, expected.numpy(), rtol=0, atol=tolerance)
+    return file
 
 
 @pytest.mark.parametrize("name", SHIPPED)
 def test_shipped_cells(name, rng):
     layer = layer_of(SHIPPED[name], rng)
+    wanted = [STANDARD.get(name, "Scan")] if layer.State._fields else []
     for reverse in (False, True):
-        model = check(layer, reverse, rng, 3e-6)
-        assert kinds(model) == ({STANDARD.get(name, "Scan")} if layer.State._fields else set())
+        assert kinds(check(layer, reverse, rng, 3e-6)) == wanted
+        assert kinds(check(layer, reverse, rng, 3e-6, state=False, lengths=False)) == wanted
 
 
 @pytest.mark.parametrize("name", SHIPPED)
 def test_shipped_cells_in_float64_are_scans(name, rng):
+    """ONNX Runtime's operators compute in float32."""
     layer = layer_of(SHIPPED[name], rng, np.float64)
-    assert kinds(check(layer, True, rng, 1e-13)) <= {"Scan"}
-    check(layer, False, rng, 1e-13, state=False)
-
-
-@pytest.mark.parametrize("name", SHIPPED)
-def test_shipped_cells_without_lengths_and_states(name, rng):
-    layer = layer_of(SHIPPED[name], rng)
     for reverse in (False, True):
-        check(layer, reverse, rng, 3e-6, state=False, lengths=False)
+        assert set(kinds(check(layer, reverse, rng, 1e-13, state=reverse))) <= {"Scan"}
+
+
+class Everything(Cell):
+    """What the shipped cells have not: a step's number, an extra of a sequence, an output that sees no state."""
+    x, h, k = Input(), State(), State("other")
+    t, u, v, keep = Step(), Extra(per="sequence"), Extra(), Bernoulli(0.25, per="sequence")
+    C, D = Constant(np.eye, "hidden"), Bernoulli(0.5, "hidden", "hidden")
+
+    g = mg.sigmoid(W @ [x, u] + b) * (1 + t)
+    k_next = mg.tanh(W @ [k, h * keep])
+    h_next = mg.tanh((C * D) @ h + W @ [v, k] + w * mg.cos(t)) - 0.1 * (t > 2)
+    y = g
+
+
+class Alone(Cell):
+    """Nothing but the state before."""
+    x, h = Input(), State()
+    h_next = mg.tanh(W @ h + b)
+
+
+@pytest.mark.parametrize("cell", [Everything, Alone])
+def test_what_no_shipped_cell_has(cell, rng):
+    layer = Recurrent(cell, 2, 3, dtype=np.float64, init=lambda _, shape: rng.uniform(-1, 1, shape), compile=False,
+                      **({"other": 4} if cell is Everything else {})).eval()
+    for reverse in (False, True):
+        assert kinds(check(layer, reverse, rng, 1e-13)) == ["Scan"]
+
+
+def test_what_depends_on_no_state_is_computed_once(rng):
+    """Products with the input stand before the loop, and so does attention's projection of the memory."""
+    for name, inside in (("PeepholeLSTM", 7), ("AttentiveGRU", 8), ("MinGRU", 0)):
+        layer = layer_of(SHIPPED[name], rng, np.float64)
+        scan, = [n for n in check(layer, False, rng, 1e-13).graph.node if n.op_type == "Scan"]
+        body, = [a.g for a in scan.attribute if a.name == "body"]
+        assert sum(n.op_type == "MatMul" for n in body.node) == inside, name
+
+
+# -- ONNX's operators are recognised by equations, not by names ---------------------------------------------------------------
+class Renamed(Cell):
+    """An LSTM in other words and another order, without some biases, with peepholes of one gate."""
+    step, out, memory = Input(), State(), State()
+
+    forget = mg.sigmoid(b + W @ out + memory * w + W @ step)
+    write = mg.sigmoid(W @ [out, step])
+    new = mg.relu(W @ [step, out] + b)
+    memory_next = new * write + memory * forget
+    out_next = mg.tanh(memory_next) * mg.sigmoid(W @ out + (b + W @ step))
+
+
+class PlainResetAfter(Cell):
+    """Reset after the product, without biases; z is what is new."""
+    x, h = Input(), State()
+    z, r = mg.sigmoid(W @ [x, h]), mg.sigmoid(W @ [h, x])
+    q = W @ h
+    h_next = z * mg.tanh(q * r + W @ x) + h * (1 - z)
+
+
+class Softened(PlainResetAfter):
+    z, r = mg.softplus(W @ [PlainResetAfter.x, PlainResetAfter.h]), mg.softplus(W @ [PlainResetAfter.h, PlainResetAfter.x])
+    h_next = z * PlainResetAfter.h + (1 - z) * mg.tanh(PlainResetAfter.q * r + W @ PlainResetAfter.x)
+
+
+class Linear(Cell):
+    x, h = Input(), State()
+    h_next = W @ [x, h] + b
+
+
+SAME = {Renamed: "LSTM", PlainResetAfter: "GRU", Softened: "GRU", Linear: "RNN"}
+
+
+@pytest.mark.parametrize("cell", SAME)
+def test_cells_in_other_words(cell, rng):
+    layer = layer_of(cell, rng)
+    for reverse in (False, True):
+        assert kinds(check(layer, reverse, rng, 3e-6)) == [SAME[cell]]
+
+
+class TwoFunctions(Renamed):
+    """The gates of an operator have one function."""
+    write = mg.tanh(W @ [Renamed.out, Renamed.step])
+
+
+class NegatedSoftly(PlainResetAfter):
+    """1 - f(a) = f(-a) holds for the sigmoid."""
+    z = mg.relu(W @ [PlainResetAfter.x, PlainResetAfter.h])
+    r = mg.relu(W @ [PlainResetAfter.x, PlainResetAfter.h])
+
+
+class OtherOutput(Renamed):
+    y = Renamed.memory_next
+
+
+class Crossed(Renamed):
+    """Its new memory is another's."""
+    memory_next = Renamed.new * Renamed.write + Renamed.out * Renamed.forget
+
+
+class Doubled(Renamed):
+    out_next = 2 * mg.tanh(Renamed.memory_next) * mg.sigmoid(W @ Renamed.out)
+
+
+@pytest.mark.parametrize("cell", [TwoFunctions, NegatedSoftly, OtherOutput, Crossed, Doubled])
+def test_cells_that_are_nearly_an_operator_are_not(cell, rng):
+    layer = layer_of(cell, rng)
+    assert find(layer.cell.structure) is None
+    assert kinds(check(layer, False, rng, 3e-6)) == ["Scan"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,8 @@ from .proto import package, to_model
 from .values import Value, constant
 
 
-def export_onnx(model: Module, path: str | Path, inputs: Mapping[str, Any], outputs: Sequence[str] = ()) -> None:
+def export_onnx(model: Module, path: str | Path, inputs: Mapping[str, Any], outputs: Sequence[str] = (),
+                method: str = "forward") -> None:
     """Write an ONNX file that computes what the model computes in evaluation, for onnxruntime and others to run.
 
         export_onnx(layer, "layer.onnx", {"xs": ("T", "B", 64), "lengths": (("B",), "int64")})
@@ -27,16 +29,17 @@ def export_onnx(model: Module, path: str | Path, inputs: Mapping[str, Any], outp
               sizes that may be others in each run. A structure of several, such as `layer.State(h=..., c=...)`, a list or a
               dict, is given to `forward` as such; its parts are inputs of the file called `state.h`, `state.c`. A dtype that is
               left out is the one of the model's parameters.
-    outputs:  names for what `forward` returns, part by part; by default `y`, and of a state `state.h_next`, `state.c_next`.
+    outputs:  names for what `forward` returns, part by part; by default `y` (`y1`, ... for further tensors), of a state
+              `state.h_next`, `state.c_next`, and of a dict `captured.f`.
+    method:   another method of the model, in the place of `forward`.
 
     The parameters stand in the file under their names in the model. Raises TypeError for an operation without a form in ONNX,
     and ModuleNotFoundError where the package onnx is missing.
     """
-    data = onnx_model(model, inputs, outputs).SerializeToString()
-    Path(path).write_bytes(data)
+    Path(path).write_bytes(onnx_model(model, inputs, outputs, method).SerializeToString())
 
 
-def onnx_model(model: Module, inputs: Mapping[str, Any], outputs: Sequence[str] = ()) -> Any:
+def onnx_model(model: Module, inputs: Mapping[str, Any], outputs: Sequence[str] = (), method: str = "forward") -> Any:
     """The same as an onnx.ModelProto, without a file."""
     package()
     parameters = dict(model.named_parameters())
@@ -47,7 +50,7 @@ def onnx_model(model: Module, inputs: Mapping[str, Any], outputs: Sequence[str] 
     model.eval()
     try:
         with mg.no_grad():
-            result = model(**given)
+            result = model(**given) if method == "forward" else getattr(model, method)(**given)
     finally:                                                # as it was, also what a stateful layer keeps
         for now, before in kept:
             now.clear()
@@ -89,13 +92,13 @@ def _finish(file: File, result: Any, names: Sequence[str]) -> None:
 
 
 def _parts(result: Any) -> Iterator[tuple[str, Value | Tensor]]:
-    """The tensors of a result, by name."""
-    if type(result) is not tuple:
-        yield from _named("y", result)
-        return
-    names = ["y", "state", "captured", *(f"output_{k}" for k in range(3, len(result)))]
-    for name, part in zip(names, result):
-        yield from ((f"{path}_next" if name == "state" else path, value) for path, value in _named(name, part))
+    """The tensors of a result by name: y, the parts of a state, and what a dict holds, as layers return them."""
+    used: Counter[str] = Counter()
+    for part in result if type(result) is tuple else (result,):
+        kind = "captured" if isinstance(part, Mapping) else "state" if isinstance(part, (tuple, list)) else "y"
+        name = f"{kind}{used[kind] or ''}"
+        used[kind] += 1
+        yield from ((f"{path}_next" if kind == "state" else path, value) for path, value in _named(name, part))
 
 
 def _named(path: str, value: Any) -> Iterator[tuple[str, Value | Tensor]]:

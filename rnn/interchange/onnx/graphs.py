@@ -33,6 +33,18 @@ class Graph:
         self.known: dict[str, list[Value]] = {}             # results by what they are computed from: equal ones are one
 
 
+    def needed(self) -> set[str]:
+        """Drop the nodes that no output needs; returns the names that are used, those of outer graphs among them."""
+        used = {v.name for v in self.outputs}
+        kept = []
+        for node in reversed(self.nodes):
+            if used.intersection(node.outputs):
+                kept.append(node)
+                used.update(node.inputs, *(a.needed() for a in node.attributes.values() if isinstance(a, Graph)))
+        self.nodes = kept[::-1]
+        return used
+
+
 class File:
     """What all graphs of a file share.
 
@@ -71,7 +83,7 @@ class File:
 
     def array_constant(self, array: np.ndarray, name: str = "") -> str:
         """Small ones are called what they hold."""
-        name = name or (str(array.tolist()).replace(" ", "") if array.size <= 4 else "constant")
+        name = name or (str(array.tolist() if array.ndim else array[()]).replace(" ", "") if array.size <= 4 else "constant")
         return self.constant((array.dtype.str, array.shape, array.tobytes()), array, name)
 
     def know(self, value: Value) -> None:

@@ -28,6 +28,14 @@ def _by_arrays(index: tuple) -> bool:
     return any(isinstance(i, (list, np.ndarray)) for i in index)
 
 
+def _looked_up(index: tuple, ndim: int) -> int | None:
+    """The only axis along which anything is chosen, if that is by an array of numbers."""
+    entries = _whole(index, ndim)
+    chosen = [k for k, i in enumerate(entries) if not (isinstance(i, slice) and i == slice(None))]
+    found = len(chosen) == 1 and np.asarray(entries[chosen[0]]).dtype.kind in "iu" and _by_arrays(index)
+    return chosen[0] if found else None
+
+
 def _sliced(d: Dim, part: slice) -> Dim:
     """A size known only at run time gets a name that says what was cut from it: T-1 of x[1:] and of x[:-1]."""
     if isinstance(d, int):
@@ -42,6 +50,8 @@ def _sliced(d: Dim, part: slice) -> Dim:
 
 def _index_shape(x: Shape, index: tuple) -> Shape:
     """As the table's, and along axes of sizes that only the run knows, too."""
+    if (axis := _looked_up(index, len(x))) is not None:
+        return (*x[:axis], *np.shape(_whole(index, len(x))[axis]), *x[axis + 1:])
     if _by_arrays(index):
         if not all(isinstance(d, int) for d in x):
             raise ShapeError(f"{show(x)} has sizes that are known only at run time, so arrays of places cannot be looked up in "
@@ -63,6 +73,9 @@ def _index_shape(x: Shape, index: tuple) -> Shape:
 
 @form(layout.index)
 def _index(shape: Shape, x: Value, index: tuple) -> Value:
+    if (axis := _looked_up(index, x.ndim)) is not None:
+        places = constant(x.scope, np.asarray(_whole(index, x.ndim)[axis], np.int64))
+        return emit("Gather", [x, places], shape, x.dtype, axis=axis)
     if _by_arrays(index):
         return emit("Gather", [_flat(x), _places(x, index)], shape, x.dtype, axis=0)
     entries = _whole(index, x.ndim)

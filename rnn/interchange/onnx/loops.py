@@ -10,8 +10,8 @@ import numpy as np
 from ...language.structure import CellGraph
 from .graphs import Body
 from .operators import run_operator
-from .steps import begun, replay
-from .values import Value, constant, deepest, emit, emit_all, size
+from .steps import begun, beside, replay
+from .values import Value, constant, counted, deepest, emit_all
 
 if TYPE_CHECKING:
     from ...cell import Cell
@@ -23,8 +23,8 @@ def run_cell(cell: Cell, xs: Any, state: Any = None, extras: Mapping[str, Any] |
 
     xs:       (T, B, input_size).
     state:    a State of parts (B, size), or None for zeros, or for what is trained.
-    extras:   by the cell's names: per step (T, B, size), per sequence (B, size), a memory (B, slots, size) and its mask
-              (B, slots); without the mask all slots are in use.
+    extras:   by the cell's names: per step (T, B, size), per sequence (B, size), a memory (B, slots, size) with `NAME_mask`
+              (B, slots) or `NAME_lengths` (B,).
     lengths:  (B,) whole numbers, or None. Outputs past a row's end are 0; its last state is that of its end, where the reverse
               direction begins.
     capture:  names of quantities whose values of all steps come back as well.
@@ -33,15 +33,14 @@ def run_cell(cell: Cell, xs: Any, state: Any = None, extras: Mapping[str, Any] |
     by name, (T, B, ...).
     """
     s = cell.step(capture=tuple(capture)).structure
-    given = {name: v for name, v in (extras or {}).items() if name in s.graph.inputs}
-    scope = deepest([v for v in (xs, lengths, *given.values(), *(state or ())) if isinstance(v, Value)])
+    extras = extras or {}
+    scope = deepest([v for v in (xs, lengths, *extras.values(), *(state or ())) if isinstance(v, Value)])
     xs = constant(scope, xs)
     lengths = None if lengths is None else constant(scope, lengths).astype(np.int64)
     states = None if state is None and not cell.start else begun(cell, xs, state)
     done = None if capture else run_operator(cell, s, xs, states, lengths, reverse)
     if done is None:
-        given = {name: constant(scope, v) for name, v in given.items()}
-        done = _scanned(cell, s, xs, states or begun(cell, xs, None), given, lengths, reverse)
+        done = _scanned(cell, s, xs, states or begun(cell, xs, None), beside(s, xs, extras), lengths, reverse)
     outputs, last = done
     seen = {name: outputs[f"y.{name}"] for name in capture}
     return (outputs["y"], cell.State(**last), *([seen] if seen else []))
@@ -54,21 +53,14 @@ def _scanned(cell: Cell, s: CellGraph, xs: Value, states: dict[str, Value], extr
     body = Body(deepest([xs, *states.values(), *extras.values()]))
     stacked = {name: v.seen_in(body.before) if s.extras[name][1] == "step" else v for name, v in extras.items()}
     old = {name: Value(body.file.unique(f"{name}_t"), v.shape, v.dtype, body) for name, v in states.items()}
-    numbers = _numbers(body, xs.shape[0]) if s.step or lengths is not None else None
+    numbers = counted(body, xs.shape[0]).expand_dims((1, 2)).seen_in(body.before)
     out = replay(cell, s, xs.seen_in(body.before), old, stacked, numbers)
     new = {name: out.pop(f"{name}_next").astype(cell.dtype) for name in states}
-    if numbers is not None and lengths is not None:
+    if lengths is not None:
         running = numbers < lengths.expand_dims(-1)
         new = {name: running.where(v, old[name]) for name, v in new.items()}
         out = {name: _beside(running, v, body).where(v, 0.0) for name, v in out.items()}
     return _scan(body, states, old, new, out, xs, reverse)
-
-
-def _numbers(body: Body, steps: Any) -> Value:
-    """(T, 1, 1): the number of each step."""
-    zero, one = (constant(body, np.array(n, np.int64)) for n in (0, 1))
-    numbers = emit("Range", [zero, size(body, steps).squeeze(0), one], (steps,), np.int64)
-    return numbers.expand_dims((1, 2)).seen_in(body.before)
 
 
 def _beside(running: Value, v: Value, body: Body) -> Value:
@@ -93,8 +85,8 @@ def _scan(body: Body, states: dict[str, Value], old: dict[str, Value], new: dict
     body.graph.inputs = [*old.values(), *steps]
     described = [(name, v.shape, v.dtype) for name, v in states.items()]
     described += [(f"{name}_all", (xs.shape[0], *y.shape), y.dtype) for name, y in inside.items()]
+    directions = {"scan_input_directions": [1] * len(steps), "scan_output_directions": [1] * len(inside)} if reverse else {}
     found = emit_all("Scan", [*states.values(), *(v.seen_in(outer) for v in stacks)], described, body=body.graph,
-                     num_scan_inputs=len(steps), scan_input_directions=[int(reverse)] * len(steps),
-                     scan_output_directions=[int(reverse)] * len(inside))
+                     num_scan_inputs=len(steps), **{name: turned for name, turned in directions.items() if turned})
     last = {name: v.expand_dims(0) for name, v in zip(states, found)}
     return {**results, **dict(zip(inside, found[len(states):]))}, last

@@ -10,7 +10,7 @@ import numpy as np
 from minigrad.nn import Embedding
 
 from ...cell import Cell
-from .steps import begun, replay
+from .steps import begun, beside, replay
 from .values import MODULES, Value, constant, emit
 
 
@@ -24,8 +24,7 @@ def embedding(module: Embedding, ids: Value) -> Value:
 def step(cell: Cell, x: Value, state: Any = None, capture: Sequence[str] = (), **extras: Any) -> tuple[Any, ...]:
     """One step, the number 0. x (B, input_size)."""
     s = cell.step(capture=tuple(capture)).structure
-    out = replay(cell, s, x, begun(cell, x, state), {name: constant(x.scope, v) for name, v in extras.items()},
-                 constant(x.scope, np.zeros((1, 1))))
+    out = replay(cell, s, x, begun(cell, x, state), beside(s, x, extras), constant(x.scope, np.zeros((1, 1))))
     y, new, seen = out["y"], cell.State(*(out[f"{name}_next"] for name in s.states)), {n: out[f"y.{n}"] for n in capture}
     return (y, new, seen) if seen else (y, new)
 

@@ -140,12 +140,12 @@ def _parts(pattern: Pattern, found: Match) -> dict[str, list[tuple[int, str | No
 
 def _packed(cell: Cell, parts: list[tuple[int, str | None]], xs: Value, name: str) -> Value | None:
     """Parameters in one constant (1, ...); None if the cell has none of them."""
-    present = [cell.weights[own] for _, own in parts if own is not None]
-    if not present:
+    first = next((own for _, own in parts if own is not None), None)
+    if first is None:
         return None
-    zero = np.zeros_like(present[0].numpy())
+    zero = np.zeros_like(cell.weights[first].numpy())
     array = np.concatenate([zero if own is None else sign * cell.weights[own].numpy() for sign, own in parts])[None]
-    return constant(xs.scope, array, name=xs.scope.file.names.get(id(present[0]), "").rpartition("W_")[0] + name)
+    return constant(xs.scope, array, name=xs.scope.file.names.get(id(cell.weights[first]), first).removesuffix(first) + name)
 
 
 def _activations(names: list[str | None]) -> dict[str, Any]:

@@ -25,8 +25,9 @@ def package() -> ModuleType:
 def to_model(file: File, name: str) -> Any:
     """An onnx.ModelProto, checked by onnx's own checker."""
     onnx = package()
+    used = file.root.graph.needed()
     graph = _graph(onnx, file.root.graph, name)
-    graph.initializer.extend(onnx.numpy_helper.from_array(array, key) for key, array in file.constants.items())
+    graph.initializer.extend(onnx.numpy_helper.from_array(array, key) for key, array in file.constants.items() if key in used)
     model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", OPSET)], ir_version=IR_VERSION,
                                    producer_name="minigrad-rnn")
     onnx.checker.check_model(model, full_check=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -9,7 +10,7 @@ import numpy as np
 import minigrad as mg
 
 from ...language.structure import CellGraph
-from .values import Value, constant, filled
+from .values import Value, constant, counted, filled
 
 if TYPE_CHECKING:
     from ...cell import Cell
@@ -25,18 +26,35 @@ def begun(cell: Cell, x: Value, state: Any) -> dict[str, Value]:
     return {name: trained[name] + zero if name in trained else zero for name, zero in zeros.items()}
 
 
+def beside(s: CellGraph, x: Value, given: Mapping[str, Any]) -> dict[str, Value]:
+    """What else a call gives by name. A memory has a mask, or the slots in use of each row, or else all are."""
+    given = {name: constant(x.scope, v) for name, v in given.items()}
+    out: dict[str, Value] = {}
+    for name, (_, per) in s.extras.items():
+        memory = name.removesuffix("_mask")
+        if per == "slots" and name not in given:
+            slots = given[memory].shape[:2]
+            lengths = given.get(f"{memory}_lengths")
+            out[name] = (filled(x.scope, slots, True, bool) if lengths is None else
+                         counted(x.scope, slots[1]) < lengths.astype(np.int64).expand_dims(-1))
+        elif name not in given:
+            raise TypeError(f"{s.name} needs {name}, by keyword")
+        else:
+            out[name] = given[name].astype(bool) if per == "slots" else given[name]
+    if unknown := [n for n in given if n not in out and n.removesuffix("_lengths") not in out]:
+        raise TypeError(f"{s.name} takes no {', '.join(unknown)}")
+    return out
+
+
 def replay(cell: Cell, s: CellGraph, x: Value, states: dict[str, Value], extras: dict[str, Value],
-           number: Value | None) -> dict[str, Value]:
-    """The outputs of a cell's graph, of one step, or of all steps of what depends on no state: axes are counted from the end.
-    number: of the step, or None if the cell does not ask."""
+           number: Value) -> dict[str, Value]:
+    """The outputs of a cell's graph: of one step with its number, or of all steps with theirs, where nothing depends on a
+    state, as axes are counted from the end."""
     given: dict[str, Any] = {**cell.weights, **states, **extras, s.input: x}
     given |= {name: mg.tensor(array, cell.dtype, cell.device) for name, array in s.constants.items()}
     for name, (p, dims, _) in s.masks.items():              # random masks are their expectation
         given[name] = (mg.tensor(np.full(dims, p), cell.dtype, cell.device) if len(dims) == 2 else
                        filled(x.scope.base, (x.shape[-2], *dims), p, cell.dtype))
-    for name, (_, per) in s.extras.items():
-        if per == "slots" and name not in given:            # without a mask all slots are in use
-            given[name] = filled(x.scope.base, given[name.removesuffix("_mask")].shape[:2], True, bool)
-    if s.step and number is not None:
+    if s.step:
         given[s.step] = number.astype(cell.dtype)
     return s.graph(**{name: given[name] for name in s.graph.inputs})

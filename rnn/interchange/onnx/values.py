@@ -15,7 +15,8 @@ from minigrad.tensor import Tensor
 from .graphs import Node, Scope
 
 FORMS: dict[Op, Callable[..., Value]] = {}                  # (shape, *arguments, **attributes) -> what an operation becomes
-SHAPES: dict[Op, Callable[..., Shape]] = {}                 # shape rules that can do more here than the table's
+SHAPES: dict[Op, Callable[..., Shape]] = {}                 # rules that can do more here than the table's
+CANONICAL: dict[Op, Callable[..., dict[str, Any]]] = {}
 MODULES: dict[type[Module], Callable[..., Any]] = {}        # modules whose `forward` needs numbers: (module, *arguments)
 
 
@@ -46,8 +47,8 @@ class Value(Operators):
         given = [a if isinstance(a, (bool, int, float)) else scope.take(constant(scope, a)) for a in args]
         shapes = [getattr(a, "shape", ()) for a in given]
         try:
-            if op.canonical:
-                attributes = op.canonical(*shapes, **attributes)
+            if canonical := CANONICAL.get(op, op.canonical):
+                attributes = canonical(*shapes, **attributes)
             shape = SHAPES.get(op, op.shape)(*shapes, **attributes)
         except ShapeError as error:
             raise ShapeError(f"{op.name}: {error}") from None
@@ -75,6 +76,15 @@ class Value(Operators):
 
     def __iter__(self) -> Any:
         return iter(self.unstack())
+
+    def __len__(self) -> int:
+        if not self.shape or isinstance(self.shape[0], str):
+            raise TypeError(f"{self.name}, {show(self.shape)}, has a length that only the run of the exported file knows")
+        return self.shape[0]
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
+        raise TypeError(f"{self.name}, {show(self.shape)}, has no numbers for NumPy while the model is exported; compute with "
+                        "minigrad's operations")
 
     def __bool__(self) -> bool:
         raise TypeError(f"{self.name} has no value while the model is exported, so Python's if, and, or, min and max cannot "
@@ -118,7 +128,7 @@ def emit_all(kind: str, inputs: Sequence[Value | None], outputs: Sequence[tuple[
     if key not in known:
         known[key] = [Value(scope.file.unique(name), shape, dtype, scope) for name, shape, dtype in outputs]
         scope.graph.nodes.append(Node(kind, names, tuple(v.name for v in known[key]), attributes))
-    return known[key]
+    return [v.seen_in(scope) for v in known[key]]
 
 
 def sizes(scope: Scope, shape: Shape) -> Value:
@@ -134,6 +144,12 @@ def size(scope: Scope, d: Dim) -> Value:
         return constant(scope, np.array([d], np.int64))
     source, axis = scope.file.sources[d]
     return emit("Shape", [source], (1,), np.int64, d, start=axis, end=axis + 1)
+
+
+def counted(scope: Scope, d: Dim) -> Value:
+    """0, 1, 2, ... as many as a size."""
+    zero, one = (constant(scope, np.array(n, np.int64)) for n in (0, 1))
+    return emit("Range", [zero, size(scope, d).squeeze(0), one], (d,), np.int64)
 
 
 def filled(scope: Scope, shape: Shape, number: float, dtype: Any) -> Value:
