@@ -28,6 +28,8 @@ class Data(Protocol):
     """What a training loop asks of a data set. A run that goes on at batch k asks for batch k.
 
     `input_size` is the number of features, or of different ids; `output_size` the number of a target's numbers, or classes.
+    Data whose batches are windows of long sequences have a method `continues(number)`, too: whether that batch goes on where
+    the one before stopped, so that a state may be carried over.
     """
 
     @property

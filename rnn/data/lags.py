@@ -17,7 +17,9 @@ class Adding(Drawn):
     first ten pairs and another of the first `steps / 2 - 1` are marked 1, the first and the last pair -1, all others 0; a
     first pair that is marked has the number 0. The target (B, 1) is 0.5 + (X1 + X2) / 4. A sequence is correct with an error
     below 0.04; the paper calls the task solved when the last 2,000 were and their average error is below 0.01 (an LSTM of 93
-    weights, 100 steps: 74,000 sequences). Always answering 0.5 has a mean squared error of about 1/24.
+    weights, 100 steps: 74,000 sequences). Always answering 0.5 has a mean squared error of about 1/24, and there gates that
+    forget stay long: an LSTM of 8 units with b_f = 5 and b_i = -3 to begin with learns 50 steps from 16,000 sequences, one of
+    32 with b_f = 1 and b_i = 0 not from 250,000.
     """
 
     steps: int = 100

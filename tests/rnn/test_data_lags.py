@@ -3,6 +3,9 @@
 import numpy as np
 import pytest
 
+import minigrad as mg
+from minigrad.nn import Linear
+from rnn import LSTM, Recurrent
 from rnn.data.lags import Adding, CopyMemory, TemporalOrder
 
 
@@ -66,6 +69,7 @@ def test_temporal_order_is_read_off(relevant, windows):
     for b, length in enumerate(batch.lengths):
         string = "".join(task.symbols[k] for k in batch.inputs[:length, b])
         places = [t for t, symbol in enumerate(string) if symbol in "XY"]
+        assert not batch.inputs[length:, b].any()
         assert string[0] == "E" and string[-1] == "B" and "E" not in string[1:] and "B" not in string[:-1]
         assert len(places) == relevant and 100 <= length <= 110
         for place, (low, high), met in zip(places, windows, seen):
@@ -75,6 +79,30 @@ def test_temporal_order_is_read_off(relevant, windows):
     assert [len(met) for met in seen] == [11] * relevant
     assert set(batch.targets) == set(range(2 ** relevant)) == set(range(task.output_size))
     assert task.correct(np.eye(task.output_size)[batch.targets], batch).all()
+
+
+@pytest.mark.slow
+def test_adding_is_learnt_by_forget_gates_that_start_open():
+    """What the docstring says: 1,000 batches of 16 are enough."""
+    mg.manual_seed(1)
+    task, layer, head = Adding(50, rows=16), Recurrent(LSTM, 2, 8), Linear(8, 1)
+    parameters = dict(layer.named_parameters())
+    for gate, bias in (("b_f", 5), ("b_i", -3)):
+        next(p for name, p in parameters.items() if name.endswith(gate)).assign(np.full(8, bias, np.float32))
+    optimizer = mg.optim.Adam([*parameters.values(), *head.parameters()], 1e-2)
+
+    def answers(batch):
+        ys, _ = layer(mg.tensor(batch.inputs), lengths=batch.lengths)
+        return head(ys[mg.tensor(batch.lengths - 1), mg.tensor(np.arange(task.rows))])
+
+    for k in range(1000):
+        batch = task.batch(k)
+        optimizer.zero_grad()
+        squares = (answers(batch) - mg.tensor(batch.targets)) ** 2
+        squares.mean().backward()
+        mg.optim.clip_grad_norm(optimizer.parameters, 1.0)
+        optimizer.step()
+    assert np.mean([task.correct(answers(batch).numpy(), batch).mean() for batch in task.held_out()]) > 0.9
 
 
 @pytest.mark.parametrize("make, message", [

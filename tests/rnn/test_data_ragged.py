@@ -34,8 +34,18 @@ def test_similar_lengths_stand_together():
     steps = sum(batch.max() * len(batch) for batch in batches)
     assert buckets.padding() == pytest.approx(1 - LENGTHS.sum() / steps)
     assert buckets.padding() < 0.05 and Buckets(LENGTHS, 16, pool=1).padding() > 0.4
-    order = [batch.mean() for batch in batches]
-    assert order != sorted(order)                               # short and long batches come in a random order
+
+
+def test_short_and_long_batches_come_in_a_random_order():
+    one_pool = Buckets(LENGTHS, 16, pool=1000)
+    means = [LENGTHS[one_pool.indices(k)].mean() for k in range(one_pool.batches_per_epoch)]
+    assert means != sorted(means)
+
+
+def test_each_epoch_puts_others_together():
+    buckets = Buckets([5] * 20, 4)
+    epochs = [{frozenset(buckets.indices(5 * epoch + k).tolist()) for k in range(5)} for epoch in range(3)]
+    assert len(set().union(*epochs)) > 10
 
 
 def test_nothing_to_pad():
