@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import ctypes
+import functools
 import zlib
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
+from . import native
+from .notice import notice
 from .tensor import Tensor, tensor
 
 _generator = np.random.default_rng()
@@ -43,21 +48,62 @@ def draw_key() -> int:
     return int(_generator.integers(1 << 63))
 
 
-def uniform(key: int, name: str, shape: tuple[int, ...], offset: int = 0) -> np.ndarray:
-    """float32 numbers in [0, 1), element i of the flattened `shape` a function of (key, name, offset + i) alone.
+def uniform(key: int, name: str, shape: tuple[int, ...], offset: int = 0, xp: Any = np) -> Any:
+    """float32 numbers in [0, 1), element i of the flattened `shape` a function of (key, name, offset + i) alone, whichever
+    array module `xp` draws them.
 
     Philox2x32-10 (Salmon, Moraes, Dror & Shaw, "Parallel random numbers: as easy as 1, 2, 3", SC 2011): a bijection of
     a 64-bit counter under a 32-bit key, so any element can be computed anywhere, in any order.
     """
     key = (key ^ zlib.crc32(name.encode()) * 0x9E3779B97F4A7C15) & (1 << 64) - 1
-    counter = np.arange(offset, offset + int(np.prod(shape)), dtype=np.uint64) + np.uint64(key >> 32 << 20)
+    start, out = (key >> 32 << 20) + offset, xp.empty(shape, np.float32)
+    _filler(xp)(start, key & 0xFFFFFFFF, out)
+    return out
+
+
+# What C and CUDA have in common: element i of `out`, here `u`, from `start` and `key`.
+_ELEMENT = """
+    unsigned long long counter = start + i;
+    unsigned low = counter, high = counter >> 32, k = key;
+    for (int round = 0; round < 10; ++round, k += 0x9E3779B9u) {
+        unsigned long long product = low * 0xD256D193ull;
+        low = (unsigned)(product >> 32) ^ k ^ high;
+        high = product;
+    }
+    u = (low >> 8) * 5.9604644775390625e-8f;"""
+_C = f"""void fill(unsigned long long start, unsigned key, long n, float *out)
+{{
+    for (long i = 0; i < n; ++i) {{
+        float u;{_ELEMENT}
+        out[i] = u;
+    }}
+}}
+"""
+
+
+@functools.cache
+def _filler(xp: Any) -> Callable[[int, int, Any], None]:
+    """A function of a counter to start with, a key and an array to fill."""
+    if xp is not np:
+        kernel = xp.ElementwiseKernel("uint64 start, uint32 key", "float32 u", _ELEMENT, "philox")
+        return lambda start, key, out: kernel(np.uint64(start), np.uint32(key), out)
+    try:
+        fill = native.library(_C, "float32").fill
+    except native.NoCompiler as error:
+        notice(f"NumPy draws random masks, which is slower than C: {error}")
+        return _by_numpy
+    fill.argtypes, fill.restype = (ctypes.c_uint64, ctypes.c_uint32, ctypes.c_long, ctypes.c_void_p), None
+    return lambda start, key, out: fill(start, key, out.size, out.ctypes.data)
+
+
+def _by_numpy(start: int, key: int, out: np.ndarray) -> None:
+    counter = np.arange(out.size, dtype=np.uint64) + np.uint64(start)
     low, high = counter & _LOW, counter >> _HALF
-    k = key & 0xFFFFFFFF
     for _ in range(10):
         product = low * _MULTIPLIER
-        low, high = (product >> _HALF) ^ np.uint64(k) ^ high, product & _LOW
-        k = (k + 0x9E3779B9) & 0xFFFFFFFF
-    return ((low >> np.uint64(8)).astype(np.float32) * np.float32(2.0 ** -24)).reshape(shape)
+        low, high = (product >> _HALF) ^ np.uint64(key) ^ high, product & _LOW
+        key = (key + 0x9E3779B9) & 0xFFFFFFFF
+    out[...] = ((low >> np.uint64(8)).astype(np.float32) * np.float32(2.0 ** -24)).reshape(out.shape)
 
 
 _LOW, _HALF, _MULTIPLIER = np.uint64(0xFFFFFFFF), np.uint64(32), np.uint64(0xD256D193)

@@ -182,12 +182,12 @@ class Cell(Module, metaclass=CellType):
         expectation."""
         masks = step.structure.masks
         key = mg.random.draw_key() if self.training and masks else 0
-        out = {}
+        out, xp = {}, backends.get(self.device).xp
         for name, (p, dims, per) in masks.items():
             leading = () if len(dims) == 2 else (rows.rows,) if per == "sequence" else (rows.steps, rows.rows)
             shape = (*leading, *dims)
-            drawn = mg.random.uniform(key, name, shape) < p if self.training else np.full(shape, p)
-            out[name] = mg.tensor(drawn.astype(self.dtype), device=self.device)
+            drawn = mg.random.uniform(key, name, shape, xp=xp) < p if self.training else xp.full(shape, p)
+            out[name] = Tensor(drawn.astype(self.dtype))
         return out
 
     def __repr__(self) -> str:

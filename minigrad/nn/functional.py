@@ -47,8 +47,9 @@ def binary_cross_entropy_with_logits(x: Tensor, target: Any) -> Tensor:
 def dropout(x: Tensor, p: float, shared: tuple[int, ...] = ()) -> Tensor:
     """Zero each element with probability `p`, divide the others by 1 - p. shared: axes along which all fare alike."""
     shape = tuple([1 if axis in shared else n for axis, n in enumerate(x.shape)])
-    keep = random.uniform(random.draw_key(), "dropout", shape) >= p
-    return x * (tensor(keep, device=x.device) * x._full((), 1 / (1 - p)))
+    xp = backends.of(x._array).xp
+    keep = Tensor(random.uniform(random.draw_key(), "dropout", shape, xp=xp) >= p)
+    return x * (keep * x._full((), 1 / (1 - p)))
 
 
 def layer_norm(x: Tensor, eps: float = 1e-5) -> Tensor:

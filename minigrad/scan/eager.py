@@ -32,8 +32,8 @@ def run(loop: Loop, values: Mapping[str, Tensor], states: Mapping[str, Tensor],
         if loop.step:
             now[loop.step] = like._full((1, 1), float(t))
         now |= {name: _first(s, n) for name, s in state.items()}
-        out = loop.graph(**now) if n else {}
-        if n:
+        out = loop.graph(**now) if n or not rows.total else {}      # on no rows if none ever runs: gradients are 0, not missing
+        if out:
             state = {s: concatenate([out[u], state[s][n:]]) if n < rows.rows else out[u] for s, u in loop.carry.items()}
         for name, steps_of in outputs.items():
             steps_of[t] = _whole(out.get(name), like._full((rows.rows - n, *sizes[name]), 0.0))

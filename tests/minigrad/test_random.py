@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import minigrad as mg
-from minigrad import random
+from minigrad import backends, native, random
 
 
 def philox_by_hand(high, low, key):
@@ -30,6 +30,29 @@ def test_uniform_is_philox(key, name, offset):
     numbers = random.uniform(key, name, (2, 4), offset)
     assert numbers.dtype == np.float32
     assert numbers.reshape(-1).tolist() == [by_hand(key, name, offset + k) for k in range(8)]
+
+
+def test_every_device_draws_the_same(device):
+    xp = backends.get(device).xp
+    drawn = random.uniform(2 ** 62 + 12345, "mask", (3, 70), 2 ** 40 - 5, xp=xp)
+    with mg.device("cpu"):
+        expected = random.uniform(2 ** 62 + 12345, "mask", (3, 70), 2 ** 40 - 5)
+    np.testing.assert_array_equal(backends.get(device).to_numpy(drawn), expected)
+
+
+def test_without_a_compiler_numpy_draws_them_and_says_so(monkeypatch):
+    expected = random.uniform(2 ** 63 - 1, "mask", (3, 70), 2 ** 40 - 5)
+
+    def missing(*_):
+        raise native.NoCompiler("there is none")
+    monkeypatch.setattr(native, "library", missing)
+    random._filler.cache_clear()
+    try:
+        with pytest.warns(UserWarning, match="NumPy draws random masks, which is slower than C: there is none"):
+            found = random.uniform(2 ** 63 - 1, "mask", (3, 70), 2 ** 40 - 5)
+    finally:
+        random._filler.cache_clear()
+    np.testing.assert_array_equal(found, expected)
 
 
 def test_elements_depend_on_their_place_alone():
