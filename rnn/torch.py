@@ -27,6 +27,9 @@ class Module(torch.nn.Module):
     A parameter `layers.0.forward.W_f.h` is called `layers_0_forward_W_f_h`, as PyTorch's names hold no dots. Both sides have it
     in the same memory, on the device and with the dtype that PyTorch gives it. PyTorch is the one that changes it: what our
     side assigns after it was wrapped is an error in the next call.
+
+    On a CPU, PyTorch's threads keep their cores busy while they wait; with the environment variable OMP_WAIT_POLICY=passive
+    they leave them to ours.
     """
 
     def __init__(self, module: nn.Module):

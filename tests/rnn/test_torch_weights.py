@@ -68,6 +68,14 @@ def test_there_and_back(cell, rng):
     np.testing.assert_allclose(first(x)[0].numpy(), second(x)[0].numpy(), atol=1e-6)
 
 
+def test_weights_of_a_layer_on_either_device(device):
+    first, second = (Recurrent(ResetAfterGRU, 3, 4).to(device) for _ in range(2))
+    second.load_torch_state_dict(first.torch_state_dict())
+    assert {p.device for p in second.parameters()} == {device}
+    for a, b in zip(first.parameters(), second.parameters(), strict=True):
+        assert np.array_equal(a.numpy(), b.numpy())
+
+
 def test_names_and_shapes_are_pytorchs():
     shapes = {name: a.shape for name, a in Recurrent(LSTM, 3, 4, num_layers=2, bidirectional=True).torch_state_dict().items()}
     assert shapes["weight_ih_l0"] == (16, 3) and shapes["weight_ih_l1_reverse"] == (16, 8) and len(shapes) == 16
