@@ -76,8 +76,8 @@ class Dates:
 
     @cached_property
     def source(self) -> Vocabulary:
-        """Every character of every form: those of twelve months and seven weekdays, and the digits."""
-        days = [date(2021, month, 1) for month in range(1, 13)] + [date(2021, 1, day) for day in range(2, 8)]
+        """Every character of every form: those of a year's twelve first days of a month, which are of all weekdays; digits."""
+        days = [date(2021, month, 1) for month in range(1, 13)]
         return Vocabulary.of("0123456789" + "".join(write(day, form) for day in days for form in self.forms))
 
     @property

@@ -14,7 +14,7 @@ def with_inner(written: Written) -> Written:
     if not written.inner:
         return written
     out = Written(written.file, dict(written.declarations), dict(written.equations), {}, dict(written.latest),
-                  dict(written.lines), written.cell)
+                  dict(written.lines), written.cell, dict(written.initial))
     for prefix, (inner, line) in written.inner.items():
         _Copy(prefix, inner, line, f"{written.cell}.{prefix}, line {line}").into(out)
     return out

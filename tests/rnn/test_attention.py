@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import minigrad as mg
-from minigrad import softmax, tanh
+from minigrad import sigmoid, softmax, tanh
 from rnn import GRU, LSTM, AdditiveAttention, Cell, CellError, Input, Memory, Recurrent, State, W, b
 from rnn.attention import attending
 from rnn.language.show import equations
@@ -72,6 +72,26 @@ def test_it_can_be_edited_like_any_cell():
 def test_parameters_begin_as_the_cells_do():
     assert (attending(LSTM)(2, 3, memory=4).weights["b_f"].numpy() == 1).all()
     assert (attending(LayerNormLSTM)(2, 3, memory=4).weights["w_h.c_hat"].numpy() == 1).all()
+
+    class Outer(Cell):
+        x, h = Input(), State()
+        q = LSTM(x)
+        h_next = tanh(W @ [h, x, q])
+
+    assert (attending(Outer)(2, 3, memory=4).weights["b_q_f"].numpy() == 1).all()
+
+
+def test_what_two_equations_share_stays_one():
+    class Pair(Cell):
+        x, h = Input(), State()
+
+        def both(v):
+            return sigmoid(v), tanh(v)
+
+        z, n = both(W @ [h, x] + b)
+        h_next = z * n
+
+    assert list(attending(Pair)(2, 3, memory=4).weights)[3:] == ["W_z.h", "W_z.x", "W_z.attention", "b_z"]
 
 
 def test_another_attention_and_two_memories():
