@@ -66,6 +66,11 @@ class Drawn(ABC):
 
     batches_per_epoch = None
 
+    def __post_init__(self) -> None:
+        if self.rows < 1 or self.held_out_batches < 1:
+            raise ValueError(f"{type(self).__name__}: a batch has at least 1 row and validation 1 batch, not {self.rows} and "
+                             f"{self.held_out_batches}")
+
     def batch(self, number: int) -> Batch:
         return self.draw(generator(self.seed, TRAINING, number))
 

@@ -91,6 +91,7 @@ class Counting(Drawn):
     longest: int = 10
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if len(set(self.letters)) < 2 or len(set(self.letters)) != len(self.letters):
             raise ValueError(f"counting needs two different letters or more, not {self.letters!r}")
         if not 1 <= self.shortest <= self.longest:

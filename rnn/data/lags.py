@@ -26,6 +26,7 @@ class Adding(Drawn):
     input_size, output_size = 2, 1
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.steps < 22:
             raise ValueError(f"the adding problem marks one of the first ten pairs and another of the first steps / 2 - 1: "
                              f"steps is at least 22, not {self.steps}")
@@ -63,6 +64,7 @@ class CopyMemory(Drawn):
     blank, ask, remembered = 8, 9, 10
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.steps < 1:
             raise ValueError(f"copy memory waits for at least 1 step, not {self.steps}")
 
@@ -99,6 +101,7 @@ class TemporalOrder(Drawn):
     places = {2: (10, 50), 3: (10, 33, 66)}                     # the first of eleven steps, each
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.relevant not in self.places:
             raise ValueError(f"temporal order has 2 relevant symbols (experiment 6a) or 3 (6b), not {self.relevant}")
 

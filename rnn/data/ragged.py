@@ -61,12 +61,15 @@ class Examples(NamedTuple):
 class Ragged:
     """Labelled sequences of different lengths as padded batches with `lengths`, for training in `Buckets`.
 
-    `classes` are the names of the targets' classes; `symbols` those of the ids, where sequences are ids.
+    `classes` are the names of the targets' classes; `symbols` those of the ids, where sequences are ids. Raises ValueError,
+    with the sequence's place, where targets and sequences or classes do not fit.
     """
 
     def __init__(self, training: Examples, validation: Examples, classes: Sequence[str], symbols: Sequence[str] | None = None,
                  rows: int = 32, seed: int = 0):
         self.training, self.validation, self.classes, self.symbols, self.rows = training, validation, classes, symbols, rows
+        _check("training", training, len(classes))
+        _check("validation", validation, len(classes))
         self.buckets = Buckets(_lengths(training), rows, seed)
         self.input_size = training.sequences[0].shape[-1] if symbols is None else len(symbols)
 
@@ -84,6 +87,18 @@ class Ragged:
     def held_out(self) -> Iterator[Batch]:
         order = np.argsort(_lengths(self.validation), kind="stable")
         return (_together(self.validation, batch) for batch in cut(order, self.rows))
+
+
+def _check(what: str, examples: Examples, classes: int) -> None:
+    if len(examples.sequences) != len(examples.targets) or not len(examples.targets):
+        raise ValueError(f"{what} needs sequences with a target each, not {len(examples.sequences)} sequences and "
+                         f"{len(examples.targets)} targets")
+    for k, (sequence, target) in enumerate(zip(examples.sequences, map(np.asarray, examples.targets))):
+        if target.ndim and target.shape != (len(sequence),):
+            raise ValueError(f"{what} sequence {k} has {len(sequence)} steps and {len(target)} targets; one a step is needed")
+        if target.size and not 0 <= target.min() <= target.max() < classes:
+            raise ValueError(f"{what} sequence {k} has the targets {target.min()} to {target.max()}; classes are 0 to "
+                             f"{classes - 1}")
 
 
 def split(examples: Examples, share: float = 0.1, seed: int = 0) -> tuple[Examples, Examples]:

@@ -35,7 +35,7 @@ def tags(source: str) -> np.ndarray:
 def _kind(token: tokenize.TokenInfo) -> str | None:
     if token.type == tokenize.NAME:
         return "keyword" if keyword.iskeyword(token.string) else "name"
-    if tokenize.tok_name[token.type].startswith("FSTRING"):         # Python 3.12 gives an f-string's parts
+    if tokenize.tok_name[token.type].startswith(("FSTRING", "TSTRING")):        # since Python 3.12 an f-string comes in parts
         return "string"
     return _KINDS.get(token.type)
 
@@ -63,6 +63,9 @@ def python_tags(count: int = 2000, longest: int = 400, rows: int = 32, seed: int
     which only one that reads both ways can tell at its first letter.
     """
     chosen = [text for _, text in zip(range(count), functions(longest))]
+    if len(chosen) < 2:
+        raise ValueError(f"{len(chosen)} functions of at most {longest} characters are too few to train and to validate: ask "
+                         f"for more, or longer ones; they come from the sources in {sysconfig.get_path('stdlib')}")
     vocabulary = Vocabulary.of("".join(chosen))
     examples = [(vocabulary.encode(text), tags(text)) for text in chosen]
     held = max(len(examples) // 10, 1)

@@ -37,6 +37,7 @@ class WrittenDigits(Drawn):
     classes = tuple("0123456789")
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if not 1 <= self.shortest <= self.longest:
             raise ValueError(f"the steps of a digit run from 1 or more up to as many or more, not from {self.shortest} to "
                              f"{self.longest}")

@@ -81,6 +81,8 @@ class Rows:
     """
 
     def __init__(self, ids: np.ndarray, rows: int, steps: int):
+        if rows < 1 or steps < 1:
+            raise ValueError(f"text is cut into at least 1 row and windows of 1 step, not {rows} and {steps}")
         self.rows, self.steps = rows, steps
         length = (len(ids) - 1) // rows
         self.windows = length // steps

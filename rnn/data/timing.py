@@ -25,6 +25,7 @@ class Spikes(Drawn):
     spikes: int = 20
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if min(self.delay, self.spread, self.spikes) < 1:
             raise ValueError(f"{type(self).__name__}: delay, spread and spikes are at least 1, not {self.delay}, {self.spread} "
                              f"and {self.spikes}")
@@ -94,7 +95,7 @@ class PeriodicFunction(Drawn):
 
     `curve` is "cosine" (1 - cos(2 pi t / period)) / 2, "triangle" or "rectangle", t = 1, ..., `steps`, from 0 to 1. Inputs
     (T, 1, 1) are 0, targets (T, 1, 1) the curve. It is correct when no error reaches 0.3 (linear output). The paper's periods
-    are 10 and 25; LSTM without peepholes learns the cosine of period 10 alone, and slowly.
+    are 10 and 25; there LSTM without peepholes learns the cosine of period 10 alone, and slowly.
     """
 
     curve: str = "cosine"
@@ -104,6 +105,7 @@ class PeriodicFunction(Drawn):
     input_size = output_size = 1
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.curve not in CURVES:
             raise ValueError(f"the curves are {', '.join(CURVES)}, not {self.curve!r}")
         if self.period < 2 or self.steps < 1:

@@ -68,3 +68,10 @@ def test_what_counts():
     assert counted(Batch(inputs, inputs)).all()
     assert counted(Batch(inputs, inputs, np.array([1, 3]))).T.tolist() == [[True, False, False], [True, True, True]]
     assert counted(Batch(inputs, inputs, np.array([1, 3]), mask)) is mask
+
+
+@pytest.mark.parametrize("task", [*TASKS, PeriodicFunction])
+@pytest.mark.parametrize("given", [{"rows": 0}, {"rows": 1, "held_out_batches": 0}])
+def test_batches_of_nothing_are_refused(task, given):
+    with pytest.raises(ValueError, match=rf"{task.__name__}: a batch has at least 1 row and validation 1 batch, not"):
+        task(**given)

@@ -97,6 +97,12 @@ def test_cutting():
 @pytest.mark.parametrize("make, message", [
     (lambda: Buckets([], 4), r"no sequences to make batches of"),
     (lambda: Buckets([1], 0), r"at least 1 row and a pool 1 batch, not 0 and 50"),
+    (lambda: Ragged(Examples([np.zeros((2, 1))], []), examples(3), "abc"),
+     r"training needs sequences with a target each, not 1 sequences and 0 targets"),
+    (lambda: Ragged(examples(3), Examples([], []), "abc"), r"validation needs .* not 0 sequences and 0 targets"),
+    (lambda: Ragged(examples(3), examples(3), "ab"), r"training sequence 2 has the targets 2 to 2; classes are 0 to 1"),
+    (lambda: Ragged(examples(3), Examples([np.zeros((4, 1))], [np.array([0, 1, 0])]), "abc"),
+     r"validation sequence 0 has 4 steps and 3 targets; one a step is needed"),
     (lambda: split(examples(1)), r"a share between 0 and 1 of at least 2 examples can be held out, not 0.1 of 1"),
     (lambda: split(examples(4), 1.0), r"not 1.0 of 4"),
 ])

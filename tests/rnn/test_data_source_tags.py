@@ -41,3 +41,8 @@ def test_batches_have_a_class_for_each_character(data):
         assert targets[:3, b].tolist() == [CLASSES.index("keyword")] * 3 or text.startswith("async")
     classes = np.bincount(np.concatenate(data.training.targets), minlength=len(CLASSES))
     assert (classes > 50).all()
+
+
+def test_too_few_functions_are_refused():
+    with pytest.raises(ValueError, match=r"1 functions of at most 100 characters are too few .* sources in /"):
+        python_tags(count=1, longest=100)

@@ -38,6 +38,12 @@ def test_too_short_a_text_says_how_much_is_needed():
         Rows(np.arange(5), rows=2, steps=3)
 
 
+@pytest.mark.parametrize("rows, steps", [(0, 3), (2, 0)])
+def test_rows_of_nothing_are_refused(rows, steps):
+    with pytest.raises(ValueError, match=rf"at least 1 row and windows of 1 step, not {rows} and {steps}"):
+        Rows(np.arange(5), rows, steps)
+
+
 def test_files_are_read_in_order(tmp_path):
     (tmp_path / "a.txt").write_text("eins")
     (tmp_path / "b.txt").write_text("zwei")
