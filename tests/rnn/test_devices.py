@@ -41,6 +41,36 @@ def test_a_layer_computes_the_same_on_both(name, compile, lengths, device):
         np.testing.assert_allclose(b, a, rtol=1e-9, atol=1e-10)
 
 
+@pytest.mark.parametrize("compile", [True, "stages", False])
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("name", [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in SHIPPED])
+def test_options_compute_the_same_on_both(name, training, compile, device):
+    """Dropout of every kind, zoneout, a mask with holes, captured quantities, trained first states."""
+    if device == "cpu" and compile == "stages":
+        pytest.skip("runs on a GPU")
+    options = {"zoneout": 0.3, "recurrent_dropout": 0.3, "weight_dropout": 0.2, "input_dropout": 0.2, "dropout": 0.2,
+               "num_layers": 2, "learn_state": True}
+
+    def numbers(place, way):
+        rng = np.random.default_rng(5)
+        layer = made(name, rng, compile=way, **options).train(training)
+        xs, mask, extras = rng.standard_normal((4, 3, 2)), rng.random((4, 3)) < 0.6, extras_for(layer.cell, 4, 3, rng)
+        layer.to(place)
+        x = mg.tensor(xs, device=place, requires_grad=True)
+        mg.manual_seed(1)
+        ys, last, captured = layer(x, mask=mask, capture=layer.quantities(),
+                                   **{k: mg.tensor(v, device=place) for k, v in extras.items()})
+        sum(((t * t).sum() for t in (*last, *captured.values())), (ys * ys).sum()).backward()
+        grads = [p.grad for p in (x, *layer.parameters())]
+        assert all(t.device == place for t in (ys, *captured.values()))
+        return [ys.numpy(), *(p.numpy() for p in (*last, *captured.values())), *(g.numpy() for g in grads if g is not None)]
+
+    with mg.device("cpu"):
+        expected = numbers("cpu", False)
+    for a, b in zip(expected, numbers(device, compile)):
+        np.testing.assert_allclose(b, a, rtol=1e-8, atol=1e-9)
+
+
 @pytest.mark.parametrize("name", ["LSTM", "AdditiveAttention", "LayerNormLSTM"])
 def test_results_have_the_dtype_of_the_layer(name, device):
     rng = np.random.default_rng(5)
