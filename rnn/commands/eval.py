@@ -25,7 +25,7 @@ def run(args: argparse.Namespace) -> None:
     try:
         data = task.data(argparse.Namespace(**{**other, **options, **given}), model)
         measures = {task.unit.name: task.loss, **task.measures(data)}
-        found = evaluate(model, data.held_out(), measures, carried=hasattr(data, "continues"))
+        found = evaluate(model, data.held_out(), measures, task.call, carried=hasattr(data, "continues"))
     except (ValueError, TypeError, LookupError, ImportError) as error:
         raise CommandError(str(error)) from error
     found[task.unit.name] *= task.unit.scale

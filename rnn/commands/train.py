@@ -15,7 +15,7 @@ from ..training.checkpoint import LAST
 from ..training.plan import BUDGETS
 from . import CommandError, config
 from .checkpoints import opened
-from .options import Options, add_layer, add_run, plan
+from .options import Options, add_run, plan
 from .tasks import TASKS, Task
 
 FREE = (*BUDGETS, "device", "out", "tensorboard")       # what a resumed run may change, beside where its data are
@@ -32,7 +32,6 @@ def add(parser: argparse.ArgumentParser) -> None:
         task.add_data(options)
         options.begin("model")
         task.add_model(options)
-        add_layer(options)
         options.begin("run")
         add_run(options)
         own.set_defaults(parser=own)
@@ -76,7 +75,8 @@ def _trained(task: Task, args: argparse.Namespace, options: dict[str, Any], mode
     reports: list[Report] = [bar, CsvLog(out / "loss.csv")]
     reports += [TensorBoardLog(out)] if args.tensorboard else []
     return fit(model, data, task.loss, how, optimizer=task.optimizer(model, args.lr), measures=task.measures(data),
-               unit=task.unit, out=out, resume=args.resume, reports=reports, about={"task": task.name, "options": options})
+               unit=task.unit, call=task.call, out=out, resume=args.resume, reports=reports,
+               about={"task": task.name, "options": options})
 
 
 def _stored(path: str, task: Task, given: dict[str, Any]) -> tuple[dict[str, Any], Model]:

@@ -11,10 +11,11 @@ from .characters import CharacterModel
 from .labels import Classifier, Tagger
 from .model import Model, kind_of
 from .numbers import Forecaster, Regressor
+from .seq2seq import Seq2Seq
 
-__all__ = ["CharacterModel", "Classifier", "Forecaster", "Model", "Regressor", "Tagger", "load"]
+__all__ = ["CharacterModel", "Classifier", "Forecaster", "Model", "Regressor", "Seq2Seq", "Tagger", "load"]
 
-KINDS: dict[str, type[Model]] = {m.kind: m for m in (CharacterModel, Classifier, Forecaster, Regressor, Tagger)}
+KINDS: dict[str, type[Model]] = {m.kind: m for m in (CharacterModel, Classifier, Forecaster, Regressor, Seq2Seq, Tagger)}
 
 
 def load(path: str | PathLike) -> tuple[Model, dict[str, Any], dict[str, Tensor]]:

@@ -118,7 +118,24 @@ def test_tasks_train_and_are_judged(tmp_path, capsys, arguments, measured):
     code, judged, _ = run(capsys, "eval", tmp_path / "best.safetensors")
     assert code == 0 and f"\n{measured} " in judged
     code, _, error = run(capsys, "sample", tmp_path / "best.safetensors")
-    assert code == 1 and "holds a model of the kind" in error and "not 'characters'" in error
+    assert code == 1 and f"a model of the task {arguments[0]} writes no text" in error
+
+
+def test_a_reader_of_dates(tmp_path, capsys):
+    pytest.importorskip("babel")
+    small = ["--steps", "2", "--hidden", "8", "--embedding", "4", "--batch", "4", "--cell", "GRU"]
+    code, said, _ = run(capsys, "train", "dates", *small, "--out", tmp_path)
+    assert code == 0 and "ways to write a date" in said and ", exact " in said
+    code, judged, _ = run(capsys, "eval", tmp_path / "checkpoint.safetensors")
+    assert code == 0 and "\nexact " in judged
+    assert run(capsys, "sample", tmp_path / "checkpoint.safetensors", "--prompt", "5 May 2021")[0] == 0
+    assert "--zoneout" not in run_help(capsys, "train", "dates")           # what a task does not heed it does not take
+
+
+def run_help(capsys, *arguments):
+    with pytest.raises(SystemExit):
+        main([*arguments, "--help"])
+    return capsys.readouterr().out
 
 
 def test_a_forecaster_of_a_users_file(tmp_path, capsys):

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from .characters import Characters
 from .classify import Classify
+from .dates import Dates
 from .forecast import Forecast
 from .tag import Tag
 from .task import Task
 
-TASKS: dict[str, Task] = {task.name: task for task in (Characters(), Classify(), Forecast(), Tag())}
+TASKS: dict[str, Task] = {task.name: task for task in (Characters(), Classify(), Forecast(), Tag(), Dates())}
 
 __all__ = ["TASKS", "Task"]

@@ -20,7 +20,7 @@ from .task import DEFAULTS, Task
 
 class Characters(Task):
     name, about = "characters", "a language model that writes text, character by character"
-    model_class, unit, places = CharacterModel, BITS, ("text",)
+    model_class, unit, places, prompt = CharacterModel, BITS, ("text",), "The "
     defaults = {**DEFAULTS, "embedding": 64, "length": 64, "lr": 6e-3, "steps": 1300, "out": "runs/characters"}
 
     def add_data(self, options: Options) -> None:
@@ -31,6 +31,7 @@ class Characters(Task):
     def add_model(self, options: Options) -> None:
         options.add("embedding", "size of a character's vector", type=whole, metavar="N")
         options.flag("tied", "a character's vector and the weights of its score are the same numbers")
+        super().add_model(options)
 
     def data(self, args: argparse.Namespace, model: Any = None) -> texts.Characters:
         if args.text and model is None:                 # larger than memory, if need be
@@ -50,6 +51,9 @@ class Characters(Task):
 
     def begun(self, data: Any, model: Any) -> str:
         return f"{len(data.vocabulary)} different characters; {super().begun(data, model)}"
+
+    def sample(self, model: Any, args: argparse.Namespace) -> str:
+        return args.prompt + model.write(args.prompt, args.length, args.temperature, args.seed)
 
     def ended(self, model: Any, out: Path, seed: int) -> str:
         prompt = "\n" if "\n" in model.vocabulary.characters else model.vocabulary.characters[0]

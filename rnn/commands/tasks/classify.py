@@ -29,6 +29,7 @@ class Classify(Task):
     def add_model(self, options: Options) -> None:
         options.add("embedding", "size of a symbol's vector, where data are symbols", type=whole, metavar="N")
         options.add("pooling", "what is scored: the mean of the outputs, the last one, or those at both ends", choices=POOLING)
+        super().add_model(options)
 
     def data(self, args: argparse.Namespace, model: Any = None) -> Any:
         chosen = {"rows": args.batch, "seed": args.seed}

@@ -24,6 +24,7 @@ class Tag(Task):
 
     def add_model(self, options: Options) -> None:
         options.add("embedding", "size of a character's vector", type=whole, metavar="N")
+        super().add_model(options)
 
     def data(self, args: argparse.Namespace, model: Any = None) -> Any:
         return python_tags(args.functions, args.longest, args.batch, args.seed)

@@ -10,8 +10,9 @@ from minigrad import optim
 
 from ...data.batch import Data
 from ...models.model import Model
-from ...training import LOSS, Measure, Unit, cross_entropy
-from ..options import Options
+from ...training import LOSS, Measure, Unit, call, cross_entropy
+from .. import CommandError
+from ..options import Options, add_layer
 
 DEFAULTS: dict[str, Any] = {"cell": "LSTM", "hidden": 128, "layers": 1, "dropout": 0.0, "batch": 64, "lr": 3e-3,
                             "schedule": "cosine", "warmup": 20, "final": 0.05, "clip": 1.0, "validate_every": 100, "seed": 0,
@@ -19,13 +20,16 @@ DEFAULTS: dict[str, Any] = {"cell": "LSTM", "hidden": 128, "layers": 1, "dropout
 
 
 class Task:
-    """`defaults` are those of options; `places` are options that say where data are, which a resumed run may change."""
+    """`defaults` are those of options; `places` are options that say where data are, which a resumed run may change; `call`
+    is how the model is called; `prompt` is what `sample` begins with."""
 
     name: ClassVar[str]
     about: ClassVar[str]
     model_class: ClassVar[type[Model]]
     unit: ClassVar[Unit] = LOSS
     places: ClassVar[tuple[str, ...]] = ()
+    call: ClassVar[Any] = staticmethod(call)
+    prompt: ClassVar[str] = ""
     defaults: ClassVar[dict[str, Any]] = DEFAULTS
 
     @property
@@ -40,7 +44,8 @@ class Task:
         """The options that say what data there are."""
 
     def add_model(self, options: Options) -> None:
-        """Those of the model, beside its layer's."""
+        """Those of the model and its layer."""
+        add_layer(options)
 
     def data(self, args: argparse.Namespace, model: Any = None) -> Data:
         """The data set; as `model`, if there is one already, knows its symbols and scales."""
@@ -56,6 +61,10 @@ class Task:
     def begun(self, data: Any, model: Any) -> str:
         """What is told before the first step."""
         return f"{model.layer!r}\n{sum(p.size for p in model.parameters()):,} parameters with what surrounds the layer"
+
+    def sample(self, model: Any, args: argparse.Namespace) -> str:
+        """What the model writes, as the options of `sample` say."""
+        raise CommandError(f"a model of the task {self.name} writes no text; python -m rnn eval judges it")
 
     def ended(self, model: Any, out: Path, seed: int) -> str:
         """What is told at the end, beside the last and best validation; `out` is where the run's files are."""
