@@ -61,7 +61,7 @@ def test_a_reber_batch_is_solved_by_its_legal_successors():
     assert legal[steps, rows, batch.targets[steps, rows]].all() and set(legal[steps, rows].sum(-1)) == {1, 2}
     assert not legal[batch.lengths.min():, batch.lengths.argmin()].any()
     scores = legal + 0.3 * np.random.default_rng(0).random(legal.shape)
-    assert task.correct(scores, batch).all()
+    assert task.correct(scores, batch).all() and not task.correct(np.zeros_like(scores), batch).any()
     scores[batch.lengths[3] - 2, 3] = scores[batch.lengths[3] - 2, 3][[0, 2, 1, 3, 4, 5, 6]]     # T and P exchanged, once
     assert np.flatnonzero(~task.correct(scores, batch)).tolist() == [3]
 

@@ -31,6 +31,14 @@ def test_strokes_differ_in_length_and_shape():
     assert zeros.shape[1] > 5 and zeros.std(1).min() > 0.01
 
 
+def test_corners_move():
+    """No turn, slant and stretch of one stroke makes another: what is left of the best is more than a hand's tremble."""
+    rng = np.random.default_rng(0)
+    paths = [outline(WrittenDigits().write(2, rng)) for _ in range(21)]
+    left = [path - paths[0] @ np.linalg.lstsq(paths[0], path, rcond=None)[0] for path in paths[1:]]
+    assert np.median([rest.std() for rest in left]) > 0.06
+
+
 def test_the_highest_score_is_the_answer():
     task = WrittenDigits(rows=6)
     batch = task.batch(0)
