@@ -32,6 +32,17 @@ class Step(NamedTuple):
     loop: Loop
 
 
+def state_type(cell: str, names: Sequence[str]) -> Any:
+    """The class of a cell's states: a tuple with their names, which other processes make again."""
+    made: Any = namedtuple(f"{cell}State", names)  # type: ignore[misc]
+    made.__reduce__ = lambda self: (_state, (cell, self._fields, tuple(self)))
+    return made
+
+
+def _state(cell: str, names: Sequence[str], parts: tuple) -> Any:
+    return state_type(cell, names)(*parts)
+
+
 class Cell(Module, metaclass=CellType):
     """One step of a recurrent network. A subclass declares `x = Input()`, its states, and its equations.
 
@@ -92,11 +103,19 @@ class Cell(Module, metaclass=CellType):
         self._dtype = np.dtype(dtype)
         self._zeros: tuple[Any, Any] = None, None
         self._steps: dict[tuple, Step] = {}
-        self.State: Any = namedtuple(f"{structure.name}State", list(structure.states))  # type: ignore[misc]
+        self.State = state_type(structure.name, [*structure.states])
         definition = type(self).__cell__.definition
         values = initial_values(structure, how, {**definition.initial, **self.initial} if definition else {})
         self.weights = {name: Parameter(np.asarray(value, dtype)) for name, value in values.items()}
         self.start = {name: Parameter(np.zeros(size, dtype)) for name, size in structure.states.items() if learn_state}
+
+    def __getstate__(self) -> dict[str, Any]:
+        """For copies and other processes: without what was built, and the type of states, which has no name to be found by."""
+        return {name: value for name, value in vars(self).items() if name not in ("State", "_steps")}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        s = state["structure"]
+        vars(self).update(state, State=state_type(s.name, [*s.states]), _steps={})
 
     def _children(self) -> Any:
         return [*self.weights.items(), ("start", self.start)]

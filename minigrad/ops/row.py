@@ -64,11 +64,19 @@ class Op:
             rule = self.derivatives[k] if k < len(self.derivatives) else None
         return rule(g, y, *inputs, **attributes) if rule else None
 
+    def __reduce__(self) -> Any:
+        """An operation of the table is copied and sent to other processes by its name."""
+        return _named, (self.name,)
+
     def __repr__(self) -> str:
         return f"<operation {self.name}>"
 
 
 TABLE: dict[str, Op] = {}
+
+
+def _named(name: str) -> Op:
+    return TABLE[name]
 
 
 def row(name: str, array: Callable[..., Any], shape: Callable[..., tuple], cost: Cost, *derivatives: Callable | None,

@@ -34,6 +34,10 @@ class Loop:
         self._plans: dict[tuple, Plan] = {}
         self._executors: dict[tuple, Executor] = {}
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Without what was built: a copy builds it when it is needed."""
+        return {**vars(self), "_plans": {}, "_executors": {}}
+
     def plan(self, wanted: tuple[str, ...] | None, fused: bool = False) -> Plan:
         """The plan for the gradients of these inputs and of the states, or for none; made once."""
         if (wanted, fused) not in self._plans:

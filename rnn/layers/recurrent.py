@@ -78,12 +78,15 @@ class Recurrent(Layer):
         self.dropout, self.input_dropout = options["dropout"], options["input_dropout"]
         self.merge, self.residual, self.variational = options["merge"], options["residual"], options["variational"]
         self.cell = layers[0]["forward"]
-        self.State = self.cell.State
         self.input_size, self.output_size = self.cell.structure.input_size, merged_size(layers[-1], self.merge)
         widths = [self.input_size, *(merged_size(layer, self.merge) for layer in layers)]
         if self.residual and not any(a == b for a, b in pairwise(widths)):
             raise ValueError(f"{self._title()}: no layer can be residual, as none has an input and an output of one size; the "
                              f"sizes are {', '.join(map(str, widths))}")
+
+    @property
+    def State(self) -> Any:
+        return self.cell.State
 
     # -- description: all that is needed to make the layer again, as JSON ----------------------------------------------------
     def config(self) -> dict[str, Any]:

@@ -3,7 +3,9 @@ and the layers they are made of."""
 
 from __future__ import annotations
 
+import copy
 import json
+import pickle
 
 import numpy as np
 import pytest
@@ -12,7 +14,7 @@ import minigrad as mg
 from minigrad.nn import Linear, Module
 from rnn import GRU, LSTM, RNN, Bidirectional, Recurrent, Stack, detached
 from rnn.layers import from_config
-from rnn.variants import CTRNN, AttentiveGRU, ResetAfterGRU
+from rnn.variants import CTRNN, AntisymmetricRNN, AttentiveGRU, ResetAfterGRU
 from shipped import weighed
 
 STEPS, ROWS = 5, 3
@@ -284,6 +286,17 @@ def test_detached_states_keep_their_names():
     _, state = Stack(double(LSTM, 2, 3), double(GRU, 3, 3))(mg.tensor(draw(STEPS, ROWS, 2), requires_grad=True))
     free = detached(state)
     assert free[0]._fields == ("h", "c") and not free[0].c.requires_grad and state[0].c.requires_grad
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda layer: pickle.loads(pickle.dumps(layer))], ids=["copy", "pickle"])
+def test_a_layer_can_be_copied_and_sent_elsewhere(copied):
+    """Also after it has run, with what it keeps; a copy has parameters of its own."""
+    layer, xs = double(AntisymmetricRNN, 2, 3, num_layers=2, stateful=True, zoneout=0.1).eval(), draw(STEPS, ROWS, 2)
+    layer(xs)
+    again = copied(layer)
+    close(again(xs)[0].numpy(), layer(xs)[0].numpy())
+    again.cell.weights["b_h"].assign(np.ones(3))
+    assert (layer.cell.weights["b_h"].numpy() != 1).all()
 
 
 # -- parameters ---------------------------------------------------------------------------------------------------------------
