@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import namedtuple
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple, cast
 
 import numpy as np
 
@@ -34,7 +34,7 @@ class Step(NamedTuple):
 
 def state_type(cell: str, names: Sequence[str]) -> Any:
     """The class of a cell's states: a tuple with their names, which other processes make again."""
-    made: Any = namedtuple(f"{cell}State", names)  # type: ignore[misc]
+    made = cast(Any, namedtuple(f"{cell}State", names))
     made.__reduce__ = lambda self: (_state, (cell, self._fields, tuple(self)))
     return made
 
