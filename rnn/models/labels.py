@@ -9,6 +9,7 @@ import numpy as np
 
 import minigrad as mg
 from minigrad.nn import Linear
+from minigrad.ops import Operators
 from minigrad.tensor import Tensor
 
 from ..layers import Layer
@@ -38,14 +39,29 @@ class Classifier(Reader):
 
     def forward(self, inputs: Any, state: Any = None, lengths: Any = None) -> tuple[Tensor, Any]:
         ys, state = self.read(inputs, state, lengths)
-        ends = np.full(ys.shape[1], len(ys)) if lengths is None else np.asarray(lengths)
-        if self.pooling == "mean":                      # outputs past the end are 0
-            return self.head(ys.sum(0) / mg.tensor(np.maximum(ends, 1)[:, None], ys.dtype, ys.device)), state
-        last = ys[mg.tensor(np.maximum(ends, 1) - 1, device=ys.device), mg.tensor(np.arange(len(ends)), device=ys.device)]
-        return self.head(last if self.pooling == "last" else mg.concatenate([last, ys[0]], -1)), state
+        if lengths is not None and not isinstance(lengths, Operators):
+            lengths = mg.tensor(np.asarray(lengths), device=ys.device)
+        if self.pooling == "mean":
+            pooled = _mean(ys, lengths)
+        else:
+            pooled = _last(ys, lengths) if self.pooling == "last" else mg.concatenate([_last(ys, lengths), ys[0]], -1)
+        return self.head(pooled), state
 
     def description(self) -> dict[str, Any]:
         return {**super().description(), "labels": self.labels, "pooling": self.pooling}
+
+
+def _mean(ys: Any, lengths: Any) -> Any:
+    """(B, size): of each row's steps. Outputs past the end are 0."""
+    return ys.mean(0) if lengths is None else ys.sum(0) / lengths.maximum(1).astype(ys.dtype).expand_dims(-1)
+
+
+def _last(ys: Any, lengths: Any) -> Any:
+    """(B, size): at each row's end; 0 where a row has no steps."""
+    if lengths is None:
+        return ys[-1]
+    number = (0 * ys[:, :, :1] + 1).cumsum(0)           # of the step, by operations alone: the steps may be known later
+    return (number == lengths.astype(ys.dtype).expand_dims(-1)).where(ys, 0.0).sum(0)
 
 
 class Tagger(Reader):

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import minigrad as mg
 from minigrad.io import load_metadata
 from minigrad.nn import Dropout, Embedding, Module
+from minigrad.ops import Operators
 from minigrad.tensor import Tensor
 
 from ..layers import Layer, from_config
@@ -91,7 +92,7 @@ class Reader(Model):
         if self.embedding is not None:
             xs = self.embedding(inputs)
         else:
-            xs = inputs if isinstance(inputs, Tensor) else mg.tensor(inputs, device=next(self.parameters()).device)
+            xs = inputs if isinstance(inputs, Operators) else mg.tensor(inputs, device=next(self.parameters()).device)
         ys, state = self.layer(self.dropout(xs), state, lengths)
         return self.dropout(ys), state
 
