@@ -63,12 +63,12 @@ class Seq2Seq(Model):
 
     def forward(self, inputs: Any, targets: Any, lengths: Any = None, own: float = 0.0) -> Tensor:
         """inputs (S, B) with lengths (B,), targets (T, B) -> scores (T, B, len(target) + 1). Each step is given the target
-        before it, or, with probability `own`, the symbol that the model itself had thought best (Bengio et al., "Scheduled
-        sampling for sequence prediction with recurrent neural networks", NeurIPS 2015)."""
+        before it, or, in training and with probability `own`, the symbol that the model itself had thought best (Bengio et al.,
+        "Scheduled sampling for sequence prediction with recurrent neural networks", NeurIPS 2015)."""
         targets = np.asarray(targets)
         state, extras = self.read(inputs, lengths)
         begin = np.full_like(targets[:1], self.end)
-        if own:
+        if own and self.training:
             return self._sampled(begin, targets, state, extras, own)
         return self.step(np.concatenate([begin, targets[:-1]]), state, extras)[0]
 
@@ -145,9 +145,10 @@ class _Steps:
 
 
 # -- training -----------------------------------------------------------------------------------------------------------------
-def taught(model: Seq2Seq, batch: Batch, state: Any = None) -> tuple[Tensor, None]:
-    """The model's scores for a batch, each step given the target before it; how `rnn.training.fit` calls such a model."""
-    return model(batch.inputs, batch.targets, batch.lengths), None
+def taught(model: Seq2Seq, batch: Batch, state: Any = None, own: float = 0.0) -> tuple[Tensor, None]:
+    """The model's scores for a batch, as `rnn.training.fit` asks for them: fit(..., call=taught), or with scheduled sampling
+    call=partial(taught, own=0.1)."""
+    return model(batch.inputs, batch.targets, batch.lengths, own), None
 
 
 def exact(scores: Tensor, batch: Batch) -> tuple[float, int]:
