@@ -103,6 +103,7 @@ class Cell(Module, metaclass=CellType):
         self._dtype = np.dtype(dtype)
         self._zeros: tuple[Any, Any] = None, None
         self._steps: dict[tuple, Step] = {}
+        self._is_random = bool(options.dropout or options.weights or options.zoneout or structure.masks)
         self.State = state_type(structure.name, [*structure.states])
         definition = type(self).__cell__.definition
         values = initial_values(structure, how, {**definition.initial, **self.initial} if definition else {})
@@ -118,15 +119,14 @@ class Cell(Module, metaclass=CellType):
         vars(self).update(state, State=state_type(s.name, [*s.states]), _steps={})
 
     def _children(self) -> Any:
-        return [*self.weights.items(), ("start", self.start)]
+        return [*self.weights.items(), *([("start", self.start)] if self.start else [])]
 
     def step(self, masked: bool = False, capture: Sequence[str] = ()) -> Step:
         """What runs, in training or in evaluation, with a mask of steps and with further outputs; made once."""
-        random = bool(self.options.dropout or self.options.weights or self.options.zoneout or self.structure.masks)
-        key = (self.training and random, masked, *capture)
+        key = (self.training and self._is_random, masked, *capture)
         if key not in self._steps:
             check_capture(self.structure, capture)
-            s = step_of(self.structure, self.options, self.training or not random, masked, capture)
+            s = step_of(self.structure, self.options, self.training or not self._is_random, masked, capture)
             self._steps[key] = Step(s, Loop(s.graph, {name: f"{name}_next" for name in s.states}, s.step))
         return self._steps[key]
 

@@ -88,6 +88,9 @@ class Recurrent(Layer):
     def State(self) -> Any:
         return self.cell.State
 
+    def _children(self) -> Any:
+        return [("layers", self.layers)]
+
     # -- description: all that is needed to make the layer again, as JSON ----------------------------------------------------
     def config(self) -> dict[str, Any]:
         """The cells' graphs and this layer's options; the parameters are in `state_dict()`."""
