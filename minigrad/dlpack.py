@@ -54,6 +54,6 @@ def imported(x: Any) -> Any:
                          "has the CPU (1) and CUDA (2): move them there first")
     try:
         return backends.get(DEVICES[kind]).xp.from_dlpack(x)
-    except RuntimeError as error:
+    except (RuntimeError, BufferError) as error:            # which of them depends on NumPy's version
         raise TypeError(f"from_dlpack: a {type(x).__name__} of dtype {getattr(x, 'dtype', '?')} cannot be taken ({error}); "
                         "convert it first, for example to float32") from None

@@ -261,23 +261,24 @@ def test_pytorchs_parametrizations_apply():
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="PyTorch finds no GPU")
-def test_on_a_gpu_it_computes_and_trains_where_pytorch_puts_it():
+@pytest.mark.parametrize("device", ["cuda"], indirect=True)
+def test_on_a_gpu_it_computes_and_trains_where_pytorch_puts_it(device):
     xs, losses = drawn(4, 2, 3).detach(), {}
     layer = Recurrent(LSTM, 3, 4, bidirectional=True, dtype=np.float64)
-    for device in ("cpu", "cuda"):
+    for place in ("cpu", device):
         module = bridge.Module(Recurrent.from_config(layer.config(), np.float64))
         module.load_state_dict(bridge.Module(layer).state_dict())
-        module.to(device)
+        module.to(place)
         optimiser = torch.optim.Adam(module.parameters(), 0.05)
-        losses[device] = []
+        losses[place] = []
         for _ in range(5):
-            ys, state = module(xs.to(device), lengths=[4, 2])
+            ys, state = module(xs.to(place), lengths=[4, 2])
             loss = (ys ** 2).mean() + state.c.sum()
             optimiser.zero_grad()
             loss.backward()
             optimiser.step()
-            losses[device].append(loss.item())
-        assert ys.device.type == device and module.module.layers[0]["forward"].device == device
+            losses[place].append(loss.item())
+        assert ys.device.type == place and module.module.layers[0]["forward"].device == place
     np.testing.assert_allclose(losses["cuda"], losses["cpu"], rtol=1e-9)
 
 
