@@ -10,7 +10,7 @@ import pytest
 import minigrad as mg
 from minigrad.nn import Module
 from onnx_files import SIZES, drawn, kinds, leaves, named, runner
-from rnn import Bernoulli, Cell, Constant, Extra, Input, Recurrent, State, Step, W, b, w
+from rnn import Bernoulli, Cell, Constant, Extra, Input, Matrix, Recurrent, State, Step, W, b, w
 from rnn.interchange.onnx import onnx_model
 from rnn.interchange.onnx.operators import find
 from rnn.sequences import Sequences
@@ -92,7 +92,8 @@ class Everything(Cell):
 
     g = mg.sigmoid(W @ [x, u] + b) * (1 + t)
     k_next = mg.tanh(W @ [k, h * keep])
-    h_next = mg.tanh((C * D) @ h + W @ [v, k] + w * mg.cos(t)) - 0.1 * (t > 2)
+    q = (C * D) @ h + D @ h + W @ keep
+    h_next = mg.tanh(q + W @ [v, k] + w * mg.cos(t)) - 0.1 * (t > 2)
     y = g
 
 
@@ -108,6 +109,20 @@ def test_what_no_shipped_cell_has(cell, rng):
                       **({"other": 4} if cell is Everything else {})).eval()
     for reverse in (False, True):
         assert kinds(check(layer, reverse, rng, 1e-13)) == ["Scan"]
+        assert kinds(check(layer, reverse, rng, 1e-13, state=False, lengths=False)) == ["Scan"]
+
+
+class Spike(Cell):
+    """A state that is a truth value to its equation, and a number to the next step."""
+    x, h = Input(), State()
+    h_next = W @ [x, h] > 0.2
+    y = 0.5 * h
+
+
+def test_truth_values_as_states(rng):
+    layer = Recurrent(Spike, 2, 3, init=lambda _, shape: rng.uniform(-1, 1, shape), compile="numpy").eval()
+    check(layer, False, rng, 1e-6)
+    check(layer, False, rng, 1e-6, lengths=False)
 
 
 def test_what_depends_on_no_state_is_computed_once(rng):
@@ -183,8 +198,21 @@ class Doubled(Renamed):
     out_next = 2 * mg.tanh(Renamed.memory_next) * mg.sigmoid(W @ Renamed.out)
 
 
-@pytest.mark.parametrize("cell", [TwoFunctions, NegatedSoftly, OtherOutput, Crossed, Doubled])
+class Decayed(Renamed):
+    """What it puts out is no longer what it keeps."""
+    held = Renamed.new * Renamed.write + Renamed.memory * Renamed.forget
+    memory_next = 0.5 * held
+    out_next = mg.tanh(held) * mg.sigmoid(W @ [Renamed.out, Renamed.step])
+
+
+class OneWeight(Cell):
+    x, h = Input("hidden"), State()
+    M, N = Matrix("hidden", "hidden"), Matrix(1, "hidden")
+    h_next = mg.tanh(M @ x + N @ h)
+
+
+@pytest.mark.parametrize("cell", [TwoFunctions, NegatedSoftly, OtherOutput, Crossed, Doubled, Decayed, OneWeight])
 def test_cells_that_are_nearly_an_operator_are_not(cell, rng):
-    layer = layer_of(cell, rng)
+    layer = layer_of(cell, rng) if cell is not OneWeight else Recurrent(cell, 3, 3, compile=False).eval()
     assert find(layer.cell.structure) is None
     assert kinds(check(layer, False, rng, 3e-6)) == ["Scan"]

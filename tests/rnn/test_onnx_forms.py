@@ -68,6 +68,9 @@ NAMED: dict[str, Any] = {
     "rows of all steps": lambda x: x.reshape(-1, 6) @ x.reshape(-1, 6).sum(0),
     "flattened and back": lambda x: (x.reshape(-1, 3) * 2).reshape(x.shape[0], x.shape[1], -1) + x.reshape(*x.shape[:2], 6),
     "halves of rows": lambda x: x.reshape(x.shape[0], -1, 2, 3).sum((0, 1)),
+    "spread over rows of all steps": lambda x: x.reshape(-1, 6).sum(-1, keepdims=True).broadcast_like(x.reshape(-1, 6)),
+    "spread over parts": lambda x: x[1:].sum(-1, keepdims=True).broadcast_like(x[1:]),
+    "spread over joined": lambda x: x[:1].broadcast_like(mg.concatenate([x, x[:1]])),
     "all": lambda x: x.reshape(-1).cumsum(),
     "looked up": lambda x: x[..., [3, 0, 0]] + x[..., np.array([1, 2, 5])],
     "means over steps": lambda x: x.mean(0) + x.max((0, 1)) - x.sum(),
@@ -112,9 +115,30 @@ def test_float64_stays_float64(rng):
     np.testing.assert_allclose(found, np.tanh(x @ f.numpy()) * 0.1 + 1, rtol=1e-14)
 
 
+def test_the_wider_float_decides(rng):
+    x, wide = rng.standard_normal(4).astype(np.float32), mg.tensor(rng.standard_normal(4))
+    found, = exported(lambda x: x * wide + 0.1, (4,))(x)
+    assert found.dtype == np.float64
+    np.testing.assert_allclose(found, x * wide.numpy() + 0.1, rtol=1e-14)
+
+
+def test_sizes_of_parts_have_names_of_their_own():
+    file = onnx_model(Function(lambda x: (x[1:], x[::3], mg.concatenate([x, x[:1]]), x.reshape(-1, 2))), {"x": ("T", "B", 4)})
+    assert [[d.dim_param or d.dim_value for d in y.type.tensor_type.shape.dim] for y in file.graph.output] == [
+        ["T-1", "B", 4], ["T[::3]", "B", 4], ["T+T[:1]", "B", 4], ["2*T*B", 2]]
+    with pytest.raises(mg.ShapeError, match="T-1 is not T"):
+        onnx_model(Function(lambda x: x[1:] * x), {"x": ("T", 3)})
+
+
 def test_equal_nodes_are_written_once():
     model = onnx_model(Function(lambda x: x.tanh() * x.tanh()), {"x": (2,)})
     assert [n.op_type for n in model.graph.node] == ["Tanh", "Mul", "Identity"]
+
+
+def test_what_no_output_needs_is_not_written():
+    file = onnx_model(Function(lambda x: ((x * 3.5).tanh(), x + 1.0)[1]), {"x": (2,)})
+    assert [n.op_type for n in file.graph.node] == ["Add", "Identity"]
+    assert [t.name for t in file.graph.initializer] == ["1.0"]
 
 
 REFUSED: dict[str, tuple[Any, type, str]] = {

@@ -45,7 +45,8 @@ def _sliced(d: Dim, part: slice) -> Dim:
         return f"{d}-{start - stop}" if start - stop else d
     if part == slice(None, None, -1):
         return d
-    return f"{d}[{':'.join('' if v is None else str(v) for v in (part.start, part.stop, part.step))}]"
+    bounds = (part.start, part.stop) if step == 1 else (part.start, part.stop, part.step)
+    return f"{d}[{':'.join('' if v is None else str(v) for v in bounds)}]"
 
 
 def _index_shape(x: Shape, index: tuple) -> Shape:

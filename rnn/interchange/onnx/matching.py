@@ -31,7 +31,7 @@ class Match:
 
 
 def match(pattern: CellGraph, cell: CellGraph) -> Match | None:
-    """How a cell fills a pattern, or None if it does not."""
+    """How a cell fills a pattern, whose input and output have different sizes; None if it does not."""
     if len(pattern.states) != len(cell.states):
         return None
     search = _Search(pattern, cell)
@@ -48,6 +48,7 @@ class _Search:
 
     def __init__(self, pattern: CellGraph, cell: CellGraph):
         self.kinds = {id(leaf): _kind(graph, name) for graph in (pattern, cell) for name, leaf in graph.graph.inputs.items()}
+        self.sizes: dict[Any, int] = {pattern.input_size: cell.input_size, pattern.output_size: cell.output_size}
 
     def node(self, p: Any, y: Any, found: _Found) -> _Found | None:
         """What is found if p stands for y, too."""
@@ -58,7 +59,7 @@ class _Search:
         found = {**found, id(p): y}
         if p.op is None:
             fits = y.op is None and self.kinds[id(p)] == self.kinds[id(y)]
-            return found if fits else None
+            return found if fits and y.shape == tuple(self.sizes.get(d, d) for d in p.shape) else None
         if p.op in ACTIVATIONS:
             return self._activation(p, y, found)
         if p.op in (elementwise.add, elementwise.multiply):

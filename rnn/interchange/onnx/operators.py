@@ -94,8 +94,6 @@ def _structure(cell: Any) -> CellGraph:
 
 def find(s: CellGraph) -> tuple[Pattern, Match] | None:
     """The operator that computes this step, with what stands in its places; None if there is none."""
-    if len({*s.states.values(), s.output_size}) != 1:
-        return None
     for pattern in PATTERNS:
         found = match(_structure(pattern.cell), s)
         if found and not (pattern.negated and found.activation(pattern.negated) != "Sigmoid"):

@@ -40,7 +40,7 @@ def beside(s: CellGraph, x: Value, given: Mapping[str, Any]) -> dict[str, Value]
         elif name not in given:
             raise TypeError(f"{s.name} needs {name}, by keyword")
         else:
-            out[name] = given[name].astype(bool) if per == "slots" else given[name]
+            out[name] = given[name]
     if unknown := [n for n in given if n not in out and n.removesuffix("_lengths") not in out]:
         raise TypeError(f"{s.name} takes no {', '.join(unknown)}")
     return out

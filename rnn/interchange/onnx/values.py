@@ -123,7 +123,7 @@ def emit_all(kind: str, inputs: Sequence[Value | None], outputs: Sequence[tuple[
     """A node in the deepest scope among its inputs'; equal ones are written once. outputs: name, shape and dtype of each."""
     scope = deepest([v for v in inputs if v is not None])
     names = tuple("" if v is None else scope.take(v).name for v in inputs)
-    key = repr((scope.depth, kind, names, sorted(attributes.items())))
+    key = repr((kind, names, sorted(attributes.items())))
     known = scope.graph.known
     if key not in known:
         known[key] = [Value(scope.file.unique(name), shape, dtype, scope) for name, shape, dtype in outputs]
