@@ -1,4 +1,4 @@
-"""The command line: python -m rnn train | sample | eval | explain | bench | cells."""
+"""The command line: python -m rnn train | sample | eval | export | import | explain | bench | cells."""
 
 from __future__ import annotations
 
@@ -6,12 +6,14 @@ import argparse
 import os
 import sys
 
-from .commands import CommandError, bench, cells, eval, explain, sample, train
+from .commands import CommandError, bench, cells, eval, explain, export, import_, sample, train
 from .language import CellError
 from .training import NotFinite
 
 COMMANDS = {"train": (train, "train a model: of characters, and more"), "sample": (sample, "write text with a trained model"),
             "eval": (eval, "judge a trained model by data"),
+            "export": (export, "a trained model for ONNX Runtime, PyTorch or Keras"),
+            "import": (import_, "numbers of PyTorch, Keras or ONNX in a model"),
             "explain": (explain, "show what is made of a cell: its plan and the source that runs it"),
             "bench": (bench, "time training steps beside PyTorch's and JAX's"),
             "cells": (cells, "list the cells that can be named, with their equations")}

@@ -51,7 +51,11 @@ class Module:
                                if isinstance(child, (Parameter, Module, dict, list, tuple))])
 
     def modules(self) -> Iterator[Module]:
-        return (value for _, value in self._walk() if isinstance(value, Module))
+        return (value for _, value in self.named_modules())
+
+    def named_modules(self) -> Iterator[tuple[str, Module]]:
+        """This module, as "", and all inside."""
+        return ((path, value) for path, value in self._walk() if isinstance(value, Module))
 
     def named_parameters(self) -> Iterator[tuple[str, Parameter]]:
         return ((path, value) for path, value in self._walk() if isinstance(value, Parameter))

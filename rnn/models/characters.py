@@ -12,6 +12,7 @@ from minigrad.tensor import Tensor
 
 from ..data.text import Vocabulary
 from ..layers import Layer
+from .exchange import described
 from .model import Reader
 
 
@@ -38,6 +39,12 @@ class CharacterModel(Reader):
     def forward(self, ids: Any, state: Any = None) -> tuple[Tensor, Any]:
         ys, state = self.read(ids, state)
         return self.head(ys), state
+
+    def export_inputs(self) -> dict[str, Any]:
+        """With the state, so that another program can write text, too."""
+        with mg.no_grad():
+            _, state = self(np.zeros((1, 1), np.int64))
+        return {"ids": (("T", "B"), "int64"), "state": described(state)}
 
     def description(self) -> dict[str, Any]:
         return {"layer": self.layer.config(), "vocabulary": self.vocabulary.characters, "dropout": self.dropout.p,

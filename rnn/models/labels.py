@@ -47,6 +47,9 @@ class Classifier(Reader):
             pooled = _last(ys, lengths) if self.pooling == "last" else mg.concatenate([_last(ys, lengths), ys[0]], -1)
         return self.head(pooled), state
 
+    def export_inputs(self) -> dict[str, Any]:
+        return {**super().export_inputs(), "lengths": (("B",), "int64")}
+
     def description(self) -> dict[str, Any]:
         return {**super().description(), "labels": self.labels, "pooling": self.pooling}
 
@@ -80,6 +83,9 @@ class Tagger(Reader):
     def forward(self, inputs: Any, state: Any = None, lengths: Any = None) -> tuple[Tensor, Any]:
         ys, state = self.read(inputs, state, lengths)
         return self.head(ys), state
+
+    def export_inputs(self) -> dict[str, Any]:
+        return {**super().export_inputs(), "lengths": (("B",), "int64")}
 
     def description(self) -> dict[str, Any]:
         return {**super().description(), "labels": self.labels}

@@ -33,6 +33,10 @@ class Model(Module):
     def from_description(cls, description: dict[str, Any]) -> Any:
         raise NotImplementedError(f"{cls.__name__} has no from_description()")
 
+    def export_inputs(self) -> dict[str, Any]:
+        """The arguments of `forward` that a file for other programs has, described as rnn.interchange.onnx.export_onnx says."""
+        raise TypeError(f"a model of the kind {self.kind!r} has no single step that another program could run")
+
     def save(self, path: Any, more: Mapping[str, Any] | None = None, tensors: Mapping[str, Any] | None = None) -> None:
         """Write the model as JSON and numbers; `more` is stored as JSON beside it, `tensors` among its own."""
         save(path, self, more, tensors)
@@ -95,6 +99,9 @@ class Reader(Model):
             xs = inputs if isinstance(inputs, Operators) else mg.tensor(inputs, device=next(self.parameters()).device)
         ys, state = self.layer(self.dropout(xs), state, lengths)
         return self.dropout(ys), state
+
+    def export_inputs(self) -> dict[str, Any]:
+        return {"inputs": ("T", "B", self.layer.input_size) if self.symbols is None else (("T", "B"), "int64")}
 
     def description(self) -> dict[str, Any]:
         return {"layer": self.layer.config(), "symbols": self.symbols, "dropout": self.dropout.p}

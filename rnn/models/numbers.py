@@ -30,6 +30,9 @@ class Regressor(Reader):
         ys, state = self.read(inputs, state, lengths)
         return self.head(ys), state
 
+    def export_inputs(self) -> dict[str, Any]:
+        return {**super().export_inputs(), "lengths": (("B",), "int64")}
+
     def description(self) -> dict[str, Any]:
         return {**super().description(), "outputs": self.outputs}
 

@@ -46,15 +46,13 @@ def explained(model: Module, batch: Batch, loss: Callable[[], Tensor]) -> str:
 @contextlib.contextmanager
 def _watched(model: Module, seen: dict[str, str]) -> Iterator[None]:
     """Inside, the model's cells run operation by operation and tell `seen` the first equation that is not finite."""
-    cells = [m for m in model.modules() if isinstance(m, Cell)]
-    names = {id(p): name for name, p in model.named_parameters()}
-    for cell in cells:
-        path = next((names[id(p)].removesuffix(f".{name}") for name, p in cell.named_parameters()), "")
+    cells = {path: module for path, module in model.named_modules() if isinstance(module, Cell)}
+    for path, cell in cells.items():
         vars(cell)["step"] = partial(_step, cell.step, path, seen)
     try:
         yield
     finally:
-        for cell in cells:
+        for cell in cells.values():
             del vars(cell)["step"]
 
 

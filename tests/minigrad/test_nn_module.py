@@ -47,6 +47,7 @@ def test_modules_that_hold_each_other_end():
     parent.child, child.parent = child, parent
     assert [name for name, _ in parent.named_parameters()] == ["b", "child.b"]
     assert list(parent.modules()) == [parent, child]
+    assert list(parent.named_modules()) == [("", parent), ("child", child)]
 
 
 def test_state_dict_round_trip():

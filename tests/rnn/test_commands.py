@@ -4,9 +4,12 @@ import signal
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
+from rnn import models
 from rnn.__main__ import main
+from rnn.models import exchange
 
 CELL = """
 from minigrad import sigmoid, tanh
@@ -94,8 +97,6 @@ def test_options_reach_the_layer(tmp_path, text, capsys):
     options = "--layers 2 --dropout 0.1 --input-dropout 0.2 --recurrent-dropout 0.3 --weight-dropout 0.15".split()
     options += ["--zoneout", "0.25", "--variational", "--residual", "--init", "keras", "--embedding", "6", "--tied"]
     assert run(capsys, "train", "--text", text, "--out", tmp_path, *SMALL, *options)[0] == 0
-    from rnn import models
-
     model = models.load(tmp_path / "checkpoint.safetensors")[0]
     layer, cell = model.layer, model.layer.layers[1]["forward"]
     assert (layer.dropout, layer.input_dropout, layer.variational, layer.residual) == (0.1, 0.2, True, True)
@@ -145,8 +146,6 @@ def test_a_forecaster_of_a_users_file(tmp_path, capsys):
     code, said, _ = run(capsys, "train", "forecast", *options, "--steps", 150, "--hidden", 16, "--lr", 0.02, "--out", tmp_path)
     last = said.split("held out: ")[-1].split()
     assert code == 0 and float(last[0]) < 0.2 * float(last[4])                 # a seventh day is like the first
-    from rnn import models
-
     forecast = models.load(tmp_path / "best.safetensors")[0].forecast([[k % 7 + 10, k % 3] for k in range(14)])
     assert forecast.shape == (7, 1) and abs(forecast[:, 0] - range(10, 17)).max() < 1.5
     code, _, error = run(capsys, "train", "forecast", "--csv", path, "--targets", "snow")
@@ -159,6 +158,58 @@ def test_a_users_ts_files_are_classified(tmp_path, capsys):
     code, said, _ = run(capsys, "train", "classify", "--data", tmp_path / "a.ts", tmp_path / "b.ts", "--epochs", 30,
                         "--hidden", 8, "--lr", 0.05, "--out", tmp_path, "--validate-every", 10)
     assert code == 0 and "accuracy 1 after 30 steps" in said
+
+
+# -- other libraries ----------------------------------------------------------------------------------------------------------
+def test_a_users_cell_runs_in_onnxruntime_as_it_was_trained(tmp_path, text, capsys):
+    ort, path, run_of = pytest.importorskip("onnxruntime"), tmp_path / "my.py", tmp_path / "run"
+    path.write_text(CELL)
+    run(capsys, "train", "--cell", path, "--text", text, "--out", run_of, *SMALL, "--steps", 20, "--lr", 0.02)
+    code, said, _ = run(capsys, "export", run_of / "best.safetensors", tmp_path / "m.onnx")
+    assert code == 0 and "m.onnx: onnxruntime.InferenceSession(...) runs it, with ids, state" in said
+    model = models.load(run_of / "best.safetensors")[0]
+    ids = model.vocabulary.encode("The rain in Spain")[:, None]
+    scores = ort.InferenceSession(tmp_path / "m.onnx").run(None, {"ids": ids, "state.h": np.zeros((1, 1, 6), np.float32)})[0]
+    np.testing.assert_allclose(scores, model(ids)[0].numpy(), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("file", ["w.safetensors", "w.npz"])
+def test_numbers_go_out_and_come_back(tmp_path, text, capsys, file):
+    """Of the model from another seed, into this one's checkpoint."""
+    for seed in (0, 1):
+        run(capsys, "train", "--text", text, "--out", tmp_path / str(seed), *SMALL, "--seed", seed)
+    one, two, three = tmp_path / "0" / "best.safetensors", tmp_path / "1" / "best.safetensors", tmp_path / "back.safetensors"
+    assert run(capsys, "export", one, tmp_path / file)[0] == 0
+    code, said, _ = run(capsys, "import", tmp_path / file, two, three)
+    assert code == 0 and f"{three}: the model of {two} with the numbers of {tmp_path / file}" in said
+    numbers, wanted, other = (models.load(p)[0].state_dict() for p in (three, one, two))
+    for name, value in numbers.items():
+        source = wanted if name.startswith("layer") or file == "w.safetensors" else other
+        np.testing.assert_allclose(value.numpy(), source[name].numpy(), rtol=1e-6, atol=1e-8)
+    assert run(capsys, "eval", three)[0] == 0
+
+
+def test_pytorchs_own_files_are_read_without_running_code(tmp_path, text, capsys):
+    torch = pytest.importorskip("torch")
+    run(capsys, "train", "--text", text, "--out", tmp_path, *SMALL)
+    checkpoint = tmp_path / "best.safetensors"
+    model = models.load(checkpoint)[0]
+    torch.save({n: torch.full(a.shape, 0.5) for n, a in exchange.torch_state_dict(model).items()}, tmp_path / "w.pt")
+    assert run(capsys, "import", tmp_path / "w.pt", checkpoint, tmp_path / "new.safetensors")[0] == 0
+    assert (models.load(tmp_path / "new.safetensors")[0].head.weight.numpy() == 0.5).all()
+
+
+@pytest.mark.parametrize("command, said", [
+    (["export", "CHECKPOINT", "m.pdf"], "m.pdf should end in .onnx, .safetensors, .npz, which says what is written"),
+    (["import", "m.pdf", "CHECKPOINT", "x"], "m.pdf should end in .safetensors, .pt, .pth, .npz, .onnx, which says what it"),
+    (["import", "m.npz", "CHECKPOINT", "x"], "there is no file m.npz"),
+    (["export", "CHECKPOINT", "m.npz"], "Keras"),
+])
+def test_what_cannot_be_exchanged_is_told(tmp_path, text, capsys, monkeypatch, command, said):
+    monkeypatch.chdir(tmp_path)
+    run(capsys, "train", "--text", text, "--out", tmp_path, *SMALL, "--cell", "PeepholeLSTM")
+    code, _, error = run(capsys, *[str(tmp_path / "best.safetensors") if a == "CHECKPOINT" else a for a in command])
+    assert code == 1 and said in error and error.count("\n") == 1
 
 
 # -- a config file ------------------------------------------------------------------------------------------------------------
