@@ -1,6 +1,7 @@
 """Recurrent networks whose cells are declared by their equations."""
 
 from . import variants
+from .attention import attending
 from .cell import Cell
 from .cells import GRU, LSTM, RNN, AdditiveAttention, PeepholeLSTM, ReluRNN
 from .language import (
@@ -25,5 +26,5 @@ from .variants import DiagonalPeepholeLSTM, ResetAfterGRU, ResetBeforeGRU
 
 __all__ = ["GRU", "LSTM", "RNN", "AdditiveAttention", "Bernoulli", "Bidirectional", "Cell", "CellError", "Constant",
            "DiagonalPeepholeLSTM", "Extra", "Input", "Matrix", "Memory", "PeepholeLSTM", "Recurrent", "ReluRNN",
-           "ResetAfterGRU", "ResetBeforeGRU", "Setting", "Size", "Stack", "State", "Step", "Vector", "W", "b", "detached",
-           "variants", "w"]
+           "ResetAfterGRU", "ResetBeforeGRU", "Setting", "Size", "Stack", "State", "Step", "Vector", "W", "attending", "b",
+           "detached", "variants", "w"]

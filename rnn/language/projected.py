@@ -26,9 +26,12 @@ def projected(cell: CellType) -> CellType:
                         "a matrix itself, so choose hidden_size")
     body: Any = CellType.__prepare__(f"Projected{definition.name}", (cell,))
     body["__doc__"], body["__module__"] = f"{definition.name} with a projection of {state}.", cell.__module__
+    whole = "m"
+    while any(whole in written.lines for _, written in written_by(cell)):
+        whole += "_"
     body[state] = State("proj")
-    body["m"] = update
-    body[f"{state}_next"] = W @ body["m"]
+    body[whole] = update
+    body[f"{state}_next"] = W @ body[whole]
     try:
         return CellType(f"Projected{definition.name}", (cell,), body)
     except CellError as error:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import minigrad as mg
-from rnn import GRU, LSTM, RNN, Cell, Input, Recurrent, State, W, b
+from rnn import GRU, LSTM, RNN, Cell, Input, Recurrent, State, W, attending, b
 from rnn.variants import (
     AttentiveGRU,
     ProjectedLSTM,
@@ -284,6 +284,12 @@ def test_a_projection_of_any_cell_like_the_lstm():
     assert [*layer.state_dict()] == [*expected.state_dict()]
     xs = np.random.default_rng(1).standard_normal((STEPS, ROWS, 2))
     close(layer(xs)[0].numpy(), expected(xs)[0].numpy())
+
+
+def test_a_projection_of_a_cell_that_has_an_m():
+    layer = double(attending(LSTM), 2, 5, memory=4, proj_size=3)
+    assert "layers.0.forward.W_h.m_" in layer.state_dict()
+    assert layer(np.ones((2, 1, 2)), m=np.ones((1, 6, 4)))[0].shape == (2, 1, 3)
 
 
 # -- refusals -----------------------------------------------------------------------------------------------------------------
