@@ -142,3 +142,16 @@ def test_zero_grad():
 def test_a_module_without_forward_says_so():
     with pytest.raises(NotImplementedError, match="Inner has no forward"):
         Inner()(1)
+
+
+class Recorder:
+    """An argument that decides how a module is called."""
+
+    def call_module(self, module, args, keywords):
+        return type(module).__name__, args, keywords
+
+
+def test_an_argument_that_writes_models_down_decides_how_they_are_called():
+    recorder = Recorder()
+    assert Linear(2, 3)(recorder) == ("Linear", (recorder,), {})
+    assert Dropout()(x=recorder) == ("Dropout", (), {"x": recorder})

@@ -84,7 +84,8 @@ class File:
     def array_constant(self, array: np.ndarray, name: str = "") -> str:
         """Small ones are called what they hold."""
         name = name or (str(array.tolist() if array.ndim else array[()]).replace(" ", "") if array.size <= 4 else "constant")
-        return self.constant((array.dtype.str, array.shape, array.tobytes()), array, name)
+        key = (array.dtype.str, array.shape, array.tobytes()) if array.size <= 64 else _Same(array)
+        return self.constant(key, array, name)
 
     def know(self, value: Value) -> None:
         """Remember where sizes that only the run knows can be read."""
@@ -94,16 +95,16 @@ class File:
 
 
 class _Same:
-    """A key for a tensor: equal to that very tensor alone."""
+    """A key for an object: equal to that very object alone."""
 
-    def __init__(self, tensor: Tensor):
-        self.tensor = tensor
+    def __init__(self, value: Any):
+        self.value = value
 
     def __hash__(self) -> int:
-        return id(self.tensor)
+        return id(self.value)
 
     def __eq__(self, other: Any) -> bool:
-        return isinstance(other, _Same) and self.tensor is other.tensor
+        return isinstance(other, _Same) and self.value is other.value
 
 
 class Scope:
