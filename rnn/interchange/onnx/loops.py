@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ...checks import check_float
 from ...language.structure import CellGraph
 from .graphs import Body
 from .operators import run_operator
@@ -36,11 +37,12 @@ def run_cell(cell: Cell, xs: Any, state: Any = None, extras: Mapping[str, Any] |
     extras = extras or {}
     scope = deepest([v for v in (xs, lengths, *extras.values(), *(state or ())) if isinstance(v, Value)])
     xs = constant(scope, xs)
+    check_float(s, s.input, xs, cell.dtype)
     lengths = None if lengths is None else constant(scope, lengths).astype(np.int64)
     states = None if state is None and not cell.start else begun(cell, xs, state)
     done = None if capture else run_operator(cell, s, xs, states, lengths, reverse)
     if done is None:
-        done = _scanned(cell, s, xs, states or begun(cell, xs, None), beside(s, xs, extras), lengths, reverse)
+        done = _scanned(cell, s, xs, states or begun(cell, xs, None), beside(cell, xs, extras), lengths, reverse)
     outputs, last = done
     seen = {name: outputs[f"y.{name}"] for name in capture}
     return (outputs["y"], cell.State(**last), *([seen] if seen else []))

@@ -10,6 +10,7 @@ import numpy as np
 from minigrad.nn import Embedding
 
 from ...cell import Cell
+from ...checks import check_float
 from .steps import begun, beside, replay
 from .values import MODULES, Value, constant, emit
 
@@ -21,10 +22,11 @@ def embedding(module: Embedding, ids: Value) -> Value:
     return emit("Gather", [weight, ids], (*ids.shape, weight.shape[1]), weight.dtype, axis=0)
 
 
-def step(cell: Cell, x: Value, state: Any = None, capture: Sequence[str] = (), **extras: Any) -> tuple[Any, ...]:
+def step(cell: Cell, x: Any, state: Any = None, capture: Sequence[str] = (), **extras: Any) -> tuple[Any, ...]:
     """One step, the number 0. x (B, input_size)."""
     s = cell.step(capture=tuple(capture)).structure
-    out = replay(cell, s, x, begun(cell, x, state), beside(s, x, extras), constant(x.scope, np.zeros((1, 1))))
+    check_float(s, s.input, x, cell.dtype)
+    out = replay(cell, s, x, begun(cell, x, state), beside(cell, x, extras), constant(x.scope, np.zeros((1, 1))))
     y, new, seen = out["y"], cell.State(*(out[f"{name}_next"] for name in s.states)), {n: out[f"y.{n}"] for n in capture}
     return (y, new, seen) if seen else (y, new)
 

@@ -9,6 +9,7 @@ import numpy as np
 
 import minigrad as mg
 
+from ...checks import check_float
 from ...language.structure import CellGraph
 from .values import Value, constant, counted, filled
 
@@ -20,15 +21,18 @@ def begun(cell: Cell, x: Value, state: Any) -> dict[str, Value]:
     """The states that a call begins with, each (B, size): those given, or trained, or zeros. x (..., B, input_size)."""
     rows, sizes = x.shape[-2], cell.structure.states
     if state is not None:
-        return {name: constant(x.scope, part) for name, part in zip(sizes, state)}
+        given: dict[str, Any] = {name: constant(x.scope, part) for name, part in zip(sizes, state)}
+        for name, part in given.items():
+            check_float(cell.structure, f"state {name}", part, cell.dtype)
+        return given
     trained = {name: constant(x.scope, p) for name, p in cell.start.items()}
     zeros = {name: filled(x.scope, (rows, size), 0.0, cell.dtype) for name, size in sizes.items()}
     return {name: trained[name] + zero if name in trained else zero for name, zero in zeros.items()}
 
 
-def beside(s: CellGraph, x: Value, given: Mapping[str, Any]) -> dict[str, Value]:
+def beside(cell: Cell, x: Value, given: Mapping[str, Any]) -> dict[str, Value]:
     """What else a call gives by name. A memory has a mask, or the slots in use of each row, or else all are."""
-    given = {name: constant(x.scope, v) for name, v in given.items()}
+    s, given = cell.structure, {name: constant(x.scope, v) for name, v in given.items()}
     out: dict[str, Value] = {}
     for name, (_, per) in s.extras.items():
         memory = name.removesuffix("_mask")
@@ -40,6 +44,8 @@ def beside(s: CellGraph, x: Value, given: Mapping[str, Any]) -> dict[str, Value]
         elif name not in given:
             raise TypeError(f"{s.name} needs {name}, by keyword")
         else:
+            if per != "slots":
+                check_float(s, name, given[name], cell.dtype)
             out[name] = given[name]
     if unknown := [n for n in given if n not in out and n.removesuffix("_lengths") not in out]:
         raise TypeError(f"{s.name} takes no {', '.join(unknown)}")
