@@ -34,7 +34,7 @@ def flags(path: str, parser: argparse.ArgumentParser) -> list[str]:
 def _read(path: str) -> dict[str, Any]:
     try:
         import tomllib
-    except ImportError:                                 # Python 3.10
+    except ImportError:                                 # Python 3.10; the extra `train` brings it
         import tomli as tomllib
     try:
         return tomllib.loads(Path(path).read_text(encoding="utf-8"))

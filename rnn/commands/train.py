@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,9 @@ def expanded(arguments: Sequence[str], parser: argparse.ArgumentParser) -> Seque
 
 
 def run(args: argparse.Namespace) -> None:
+    missing = [package for package in ("tqdm", "matplotlib") if not find_spec(package)]
+    if missing:
+        raise CommandError(f"train needs {' and '.join(missing)}: pip install 'minigrad-rnn[train]'")
     task = TASKS[args.task]
     given = {name: value for name, value in vars(args).items() if value is not None and name not in NO_OPTIONS}
     bar = Bar()

@@ -72,7 +72,7 @@ class Run:
         if not (math.isfinite(loss) and math.isfinite(norm)):
             mg.random.set_state(begun)                  # the same masks are drawn again
             raise guard.NotFinite(self._diagnosis(loss, batch, before))
-        self.optimizer.lr = self.rate(self.step)
+        self.optimizer.lr = self.rate(self.step) * self.plan.share(self.step, self.last)
         self.optimizer.step()
         self.step, self.state = self.step + 1, state
         return loss, norm, count

@@ -22,7 +22,7 @@ class Plan:
     schedule:        "constant"; "cosine", down to `final` times lr at the last step; "step", times `decay` after each
                      `decay_every` steps; "plateau", times `decay` where more than `decay_every` validations in a row bring no
                      lower loss.
-    warmup:          steps over which the rate of "cosine" rises to lr, but at most a tenth of all.
+    warmup:          steps over which the rate rises from 0, but at most a tenth of all.
     clip:            the largest norm of all gradients together; None leaves them alone.
     validate_every:  steps between two looks at the held-out part; None is an epoch, or 100 where data never end.
     patience:        the run ends when so many validations in a row were no better than the best; None never.
@@ -50,8 +50,6 @@ class Plan:
                 raise ValueError(f"{name} is a number above 0, not {value}")
         if self.schedule not in SCHEDULES:
             raise ValueError(f"schedule is one of {', '.join(map(repr, SCHEDULES))}, not {self.schedule!r}")
-        if self.warmup and self.schedule != "cosine":
-            raise ValueError(f"warmup belongs to schedule='cosine', not to {self.schedule!r}")
         if self.schedule in ("step", "plateau") and self.decay_every is None:
             after = "steps" if self.schedule == "step" else "validations without a lower loss"
             raise ValueError(f"schedule={self.schedule!r} needs decay_every: the number of {after} after which the rate falls")
@@ -73,10 +71,17 @@ class Plan:
         if self.schedule == "cosine":
             if last is None:
                 raise ValueError("schedule='cosine' falls towards the last step; give steps or epochs beside the minutes")
-            return optim.cosine(self.lr, last, self.lr * self.final, min(self.warmup, last // 10))
+            return optim.cosine(self.lr, last, self.lr * self.final, self._rising(last))
         if self.schedule == "plateau":
             return optim.Plateau(self.lr, self.decay, self.decay_every or 0)
         return optim.step_decay(self.lr, self.decay_every or 1, self.decay if self.schedule == "step" else 1.0)
+
+    def share(self, step: int, last: int | None) -> float:
+        """Of that rate while it rises; "cosine" rises by itself."""
+        return 1.0 if self.schedule == "cosine" else min(1.0, (step + 1) / max(1, self._rising(last)))
+
+    def _rising(self, last: int | None) -> int:
+        return self.warmup if last is None else min(self.warmup, last // 10)
 
     def check_same(self, other: dict[str, Any]) -> None:
         """Refuse what a resumed run cannot change; `other` is the plan that it began with."""

@@ -91,6 +91,19 @@ def test_resume_goes_on_to_more_steps(tmp_path, text, capsys):
     assert code == 1 and "is of the task characters: python -m rnn train characters --resume" in said
 
 
+@pytest.mark.parametrize("task", [["characters"], ["classify"], ["tag", "--functions", "40"], ["forecast"]])
+def test_a_resumed_command_does_what_an_uninterrupted_one_does(tmp_path, text, capsys, task):
+    small = [*task, "--hidden", 4, "--batch", 4, "--schedule", "constant", "--dropout", 0.2]
+    small += ["--warmup", 0, "--validate-every", 2]             # of the first run a tenth would be less
+    small += ["--text", text, "--length", 8] if task == ["characters"] else []
+    assert run(capsys, "train", *small, "--steps", 6, "--out", tmp_path / "whole")[0] == 0
+    assert run(capsys, "train", *small, "--steps", 4, "--out", tmp_path / "parts")[0] == 0
+    again = ["--resume", tmp_path / "parts" / "checkpoint.safetensors", "--steps", 6, "--out", tmp_path / "parts"]
+    assert run(capsys, "train", task[0], *again)[0] == 0
+    whole, parts = ((tmp_path / name / "loss.csv").read_text() for name in ("whole", "parts"))
+    assert whole == parts and whole.count("\n") == 7
+
+
 def test_options_reach_the_layer(tmp_path, text, capsys):
     of_cell = ["--cell", "ProjectedLSTM", "--set", "proj=3"]
     assert run(capsys, "train", *of_cell, "--text", text, "--out", tmp_path, *SMALL)[0] == 0
@@ -276,6 +289,12 @@ def test_help_names_every_task_and_its_defaults(capsys):
             main(arguments)
         told = capsys.readouterr().out
         assert stop.value.code == 0 and all(word in told for word in said)
+
+
+def test_what_training_needs_is_asked_for_before_it_begins(capsys, monkeypatch):
+    monkeypatch.setattr("rnn.commands.train.find_spec", lambda name: None if name == "matplotlib" else name)
+    code, said, error = run(capsys, "train")
+    assert code == 1 and not said and "train needs matplotlib: pip install 'minigrad-rnn[train]'" in error
 
 
 def test_numbers_that_go_bad_are_a_mistake_of_the_users(tmp_path, text, capsys):
