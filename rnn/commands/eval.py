@@ -24,7 +24,7 @@ def run(args: argparse.Namespace) -> None:
     given = {name: value for name, value in other.items() if value is not None}
     try:
         data = task.data(argparse.Namespace(**{**other, **options, **given}), model)
-        measures = {task.unit.name: task.loss, **task.measures(data)}
+        measures = {task.unit.name: task.loss(data), **task.measures(data)}
         found = evaluate(model, data.held_out(), measures, task.call, carried=hasattr(data, "continues"))
     except (ValueError, TypeError, LookupError, ImportError) as error:
         raise CommandError(str(error)) from error

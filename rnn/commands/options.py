@@ -48,7 +48,8 @@ def add_layer(options: Options) -> None:
         options.add(name, f"probability, {about}", type=float, metavar="P")
     for name, about in LAYER.items():
         options.flag(name, about)
-    options.add("init", "initial values: default, torch or keras", metavar="NAME")
+    options.add("init", "initial values: default, torch or keras, or numbers by parameter, such as b_f=1", nargs="+",
+                metavar="NAME")
     options.add("set", "further sizes and settings of the cell", nargs="+", metavar="NAME=NUMBER")
 
 
@@ -79,7 +80,9 @@ def add_run(options: Options) -> None:
 
 def layer(args: argparse.Namespace, input_size: int) -> Recurrent:
     """The layer that the options describe."""
-    given = {name: getattr(args, name) for name in ("init", *LAYER, *RATES) if getattr(args, name) is not None}
+    given = {name: getattr(args, name) for name in (*LAYER, *RATES) if getattr(args, name) is not None}
+    if args.init:
+        given["init"] = args.init[0] if "=" not in args.init[0] else number_settings(args.init, "--init")
     made = Recurrent(catalogue.find(args.cell), input_size, args.hidden, args.layers, dropout=args.dropout, **given,
                      **number_settings(args.set or []))
     if made.extras():
@@ -91,7 +94,7 @@ def plan(args: argparse.Namespace) -> Plan:
     return Plan.of({name: value for name, value in vars(args).items() if value is not None})
 
 
-def number_settings(pairs: list[str]) -> dict[str, Any]:
+def number_settings(pairs: list[str], option: str = "--set") -> dict[str, Any]:
     """NAME=NUMBER, ... as keywords."""
     out: dict[str, Any] = {}
     for pair in pairs:
@@ -99,7 +102,7 @@ def number_settings(pairs: list[str]) -> dict[str, Any]:
         try:
             out[name] = int(value) if value.lstrip("-").isdigit() else float(value)
         except ValueError:
-            raise CommandError(f"--set takes NAME=NUMBER, not {pair!r}") from None
+            raise CommandError(f"{option} takes NAME=NUMBER, not {pair!r}") from None
     return out
 
 

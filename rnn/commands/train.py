@@ -78,7 +78,7 @@ def _trained(task: Task, args: argparse.Namespace, options: dict[str, Any], mode
     out = Path(args.out)
     reports: list[Report] = [bar, CsvLog(out / "loss.csv")]
     reports += [TensorBoardLog(out)] if args.tensorboard else []
-    return fit(model, data, task.loss, how, optimizer=task.optimizer(model, args.lr), measures=task.measures(data),
+    return fit(model, data, task.loss(data), how, optimizer=task.optimizer(model, args.lr), measures=task.measures(data),
                unit=task.unit, call=task.call, out=out, resume=args.resume, reports=reports,
                about={"task": task.name, "options": options})
 

@@ -14,27 +14,33 @@ from minigrad.tensor import Tensor
 
 from ..layers import Layer
 from .model import Reader
+from .pooling import check_pooling, pooled, pooled_size
 
 
 class Regressor(Reader):
-    """Sequences (T, B, features), or ids (T, B) -> numbers at every step (T, B, outputs), and the layer's state."""
+    """Sequences (T, B, features), or ids (T, B), of any lengths -> numbers of every step (T, B, outputs), and the state.
+
+    pooling:  where numbers are wanted of each sequence as a whole, (B, outputs): "mean", "last" or "ends", as
+              `rnn.models.pooling.pooled` says.
+    """
 
     kind = "regressor"
 
-    def __init__(self, layer: Layer, outputs: int, symbols: int | None = None, dropout: float = 0.0):
+    def __init__(self, layer: Layer, outputs: int, symbols: int | None = None, dropout: float = 0.0,
+                 pooling: str | None = None):
         super().__init__(layer, symbols, dropout)
-        self.outputs = outputs
-        self.head = Linear(layer.output_size, outputs)
+        self.outputs, self.pooling = outputs, pooling and check_pooling(pooling)
+        self.head = Linear(pooled_size(pooling or "", layer.output_size), outputs)
 
     def forward(self, inputs: Any, state: Any = None, lengths: Any = None) -> tuple[Tensor, Any]:
         ys, state = self.read(inputs, state, lengths)
-        return self.head(ys), state
+        return self.head(pooled(ys, lengths, self.pooling) if self.pooling else ys), state
 
     def export_inputs(self) -> dict[str, Any]:
         return {**super().export_inputs(), "lengths": (("B",), "int64")}
 
     def description(self) -> dict[str, Any]:
-        return {**super().description(), "outputs": self.outputs}
+        return {**super().description(), "outputs": self.outputs, "pooling": self.pooling}
 
 
 class Forecaster(Reader):

@@ -41,16 +41,23 @@ def cross_entropy(scores: Tensor, batch: Batch) -> tuple[Tensor, int]:
     return functional.cross_entropy(scores, targets, "sum"), int((targets >= 0).sum())
 
 
+def binary_cross_entropy(scores: Tensor, batch: Batch) -> tuple[Tensor, int]:
+    """-t log sigmoid(score) - (1 - t) log(1 - sigmoid(score)), in nats, shaped as for `squared_error`; t from 0 to 1."""
+    targets, kept, count = _kept(scores, batch)
+    return ((scores.softplus() - scores * targets) * kept).sum(), count
+
+
 def squared_error(outputs: Tensor, batch: Batch) -> tuple[Tensor, int]:
     """(output - target)^2, both (T, B, ...), or (B, ...) where each sequence has one target."""
-    difference, count = _difference(outputs, batch)
+    targets, kept, count = _kept(outputs, batch)
+    difference = (outputs - targets) * kept
     return (difference * difference).sum(), count
 
 
 def absolute_error(outputs: Tensor, batch: Batch) -> tuple[Tensor, int]:
     """|output - target|, shaped as for `squared_error`."""
-    difference, count = _difference(outputs, batch)
-    return difference.abs().sum(), count
+    targets, kept, count = _kept(outputs, batch)
+    return ((outputs - targets) * kept).abs().sum(), count
 
 
 # -- other measures -----------------------------------------------------------------------------------------------------------
@@ -65,13 +72,13 @@ def _classes(batch: Batch) -> np.ndarray:
     return batch.targets if batch.targets.ndim == 1 else np.where(counted(batch), batch.targets, -1)
 
 
-def _difference(outputs: Tensor, batch: Batch) -> tuple[Tensor, int]:
-    """output - target, 0 where a target does not count, and the number of those that do."""
+def _kept(outputs: Tensor, batch: Batch) -> tuple[Tensor, Any, int]:
+    """The targets as a tensor, 1 where one counts and 0 where it does not, and the number of those that do."""
     if outputs.shape != np.shape(batch.targets):
         raise ValueError(f"the outputs are {outputs.shape} and the targets {np.shape(batch.targets)}; they must be alike")
-    difference = outputs - tensor(np.asarray(batch.targets, outputs.dtype), device=outputs.device)
+    targets = tensor(np.asarray(batch.targets, outputs.dtype), device=outputs.device)
     count = counted(batch)
     if outputs.shape[:2] != count.shape:
-        return difference, difference.size
+        return targets, 1.0, targets.size
     kept = tensor(count.reshape(*count.shape, *[1] * (outputs.ndim - 2)), outputs.dtype, outputs.device)
-    return difference * kept, int(count.sum()) * (difference.size // max(count.size, 1))
+    return targets, kept, int(count.sum()) * (targets.size // max(count.size, 1))

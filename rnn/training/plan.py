@@ -63,7 +63,7 @@ class Plan:
         """The step with which steps or epochs are over; None if minutes alone decide."""
         if self.epochs is not None and per_epoch is None:
             raise ValueError("these data never end, so epochs cannot be counted; give steps or minutes")
-        ends = [self.steps, None if self.epochs is None else math.ceil(self.epochs * (per_epoch or 0))]
+        ends = [self.steps, None if self.epochs is None else math.ceil(round(self.epochs * (per_epoch or 0), 6))]
         return min((end for end in ends if end is not None), default=None)
 
     def rate(self, last: int | None) -> Callable[[int], float]:

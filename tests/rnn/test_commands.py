@@ -1,5 +1,6 @@
 """The command line, as its user meets it."""
 
+import re
 import signal
 import subprocess
 import sys
@@ -133,6 +134,42 @@ def test_tasks_train_and_are_judged(tmp_path, capsys, arguments, measured):
     assert code == 0 and f"\n{measured} " in judged
     code, _, error = run(capsys, "sample", tmp_path / "best.safetensors")
     assert code == 1 and f"a model of the task {arguments[0]} writes no text" in error
+
+
+@pytest.mark.parametrize("problem, given", [
+    ("adding", "steps=22"), ("copying", "steps=3"), ("order", "relevant=3"), ("reber", None), ("counting", "longest=4"),
+    ("delays", "spikes=3"), ("spikes", "delay=4"), ("curve", "period=5"),
+])
+def test_the_classics_train_and_are_judged(tmp_path, capsys, problem, given):
+    small = ["--problem", problem, *(["--with", given] if given else []), "--steps", 2, "--hidden", 4, "--batch", 4]
+    code, said, _ = run(capsys, "train", "solve", *small, "--out", tmp_path, "--init", "b_f=5", "bias=0.1")
+    assert code == 0 and ", solved 0" in said
+    code, judged, _ = run(capsys, "eval", tmp_path / "best.safetensors")
+    assert code == 0 and "\nsolved 0" in judged
+    code, _, error = run(capsys, "train", "solve", "--problem", problem, "--with", "colour=3")
+    assert code == 1 and f"--with: {problem} has " in error and ", not colour" in error
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("command, measured, least", [
+    ("solve --problem reber", "solved", 0.99), ("solve --problem counting", "solved", 0.99),
+    ("solve --problem delays --cell PeepholeLSTM", "solved", 0.99), ("classify", "accuracy", 0.98),
+    ("tag", "accuracy", 0.98), ("classify --data names --steps 600", "accuracy", 0.7),
+])
+def test_one_command_learns_its_task(tmp_path, capsys, command, measured, least):
+    """Chance is right for a tenth of the digits, a third of the tags and a quarter of the names."""
+    if "names" in command:
+        pytest.importorskip("faker")
+    code, said, _ = run(capsys, "train", *command.split(), "--out", tmp_path)
+    assert code == 0 and float(re.search(rf"held out: .*, {measured} ([0-9.]+)", said)[1]) >= least
+
+
+@pytest.mark.slow
+def test_one_command_forecasts(tmp_path, capsys):
+    """A thousandth of the naive error, twenty steps ahead of a chaotic series."""
+    code, said, _ = run(capsys, "train", "forecast", "--out", tmp_path)
+    error, naive = re.search(r"held out: (\S+) squared error, naive ([0-9.]+)", said).groups()
+    assert code == 0 and float(error) < 1e-3 * float(naive)
 
 
 def test_a_reader_of_dates(tmp_path, capsys):

@@ -55,6 +55,17 @@ def test_a_regressor_of_every_step(tmp_path, rng):
     assert np.array_equal(Regressor.load(tmp_path / "m")[0].eval()(ids)[0].numpy(), model(ids)[0].numpy())
 
 
+@pytest.mark.parametrize("pooling, size", [("mean", 8), ("last", 8), ("ends", 16)])
+def test_a_regressor_of_whole_sequences(tmp_path, rng, pooling, size):
+    model = Regressor(Recurrent(LSTM, 3, 4, bidirectional=True), 2, pooling=pooling)
+    xs, lengths = rng.standard_normal((6, 4, 3)).astype(np.float32), np.array([6, 2, 0, 3])
+    ys = model(xs, lengths=lengths)[0].numpy()
+    assert ys.shape == (4, 2) and model.head.weight.shape == (2, size)
+    np.testing.assert_allclose(ys[1], model(xs[:2, 1:2])[0].numpy()[0], rtol=1e-5, atol=1e-6)
+    model.save(tmp_path / "m")
+    assert np.array_equal(Regressor.load(tmp_path / "m")[0](xs, lengths=lengths)[0].numpy(), ys)
+
+
 def test_a_model_without_a_description_says_so(tmp_path):
     class Bare(models.Model):
         kind = "bare"

@@ -130,7 +130,7 @@ def test_the_best_model_is_kept(tmp_path):
 def test_whichever_budget_is_over_first_ends_a_run():
     assert fit(**line(epochs=1.5)).step == 15
     assert fit(**line(epochs=3, steps=4)).step == 4
-    assert fit(**line(epochs=0.2, steps=4)).step == 2
+    assert fit(**line(epochs=0.15, steps=4)).step == 2 and fit(**line(epochs=1.1)).step == 11
     late = fit(**line(steps=400, minutes=1e-9))
     assert (late.step, late.ended) == (1, "minutes") and late.validations[-1].step == 1
 

@@ -5,7 +5,7 @@ import pytest
 
 import minigrad as mg
 from rnn.data.batch import Batch
-from rnn.training import absolute_error, accuracy, cross_entropy, evaluate, squared_error
+from rnn.training import absolute_error, accuracy, binary_cross_entropy, cross_entropy, evaluate, squared_error
 
 LENGTHS = np.array([5, 2, 0])
 INSIDE = np.arange(5)[:, None] < LENGTHS
@@ -25,6 +25,10 @@ def test_steps_that_count_are_those_of_pytorch(rng, given):
     right, n = accuracy(mg.tensor(scores), batch)
     assert (right, n) == ((scores.argmax(-1) == classes)[count].sum(), count.sum())
     targets = rng.standard_normal((5, 3, 4))
+    shares = (targets > 0).astype(float)
+    total, n = binary_cross_entropy(mg.tensor(scores), Batch(np.zeros((5, 3, 2)), shares, *ends))
+    bce = torch.nn.functional.binary_cross_entropy_with_logits(torch.tensor(scores[count]), torch.tensor(shares[count]))
+    assert total.item() / n == pytest.approx(bce.item())
     for ours, theirs in ((squared_error, torch.nn.functional.mse_loss), (absolute_error, torch.nn.functional.l1_loss)):
         total, n = ours(mg.tensor(scores), Batch(np.zeros((5, 3, 2)), targets, *ends))
         assert total.item() / n == pytest.approx(theirs(torch.tensor(scores[count]), torch.tensor(targets[count])).item())

@@ -6,9 +6,10 @@ from .characters import Characters
 from .classify import Classify
 from .dates import Dates
 from .forecast import Forecast
+from .solve import Solve
 from .tag import Tag
 from .task import Task
 
-TASKS: dict[str, Task] = {task.name: task for task in (Characters(), Classify(), Forecast(), Tag(), Dates())}
+TASKS: dict[str, Task] = {task.name: task for task in (Characters(), Classify(), Forecast(), Tag(), Dates(), Solve())}
 
 __all__ = ["TASKS", "Task"]

@@ -20,7 +20,7 @@ from .task import DEFAULTS, Task
 
 class Characters(Task):
     name, about = "characters", "a language model that writes text, character by character"
-    model_class, unit, places, prompt = CharacterModel, BITS, ("text",), "The "
+    unit, places, prompt = BITS, ("text",), "The "
     defaults = {**DEFAULTS, "embedding": 64, "length": 64, "lr": 6e-3, "steps": 1300, "out": "runs/characters"}
 
     def add_data(self, options: Options) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 from ...data import WrittenDigits, from_aeon, language_of_a_name
 from ...data.ts_files import load
 from ...models import Classifier
-from ...models.labels import POOLING
+from ...models.pooling import POOLING
 from ...training import Measure, accuracy
 from .. import CommandError
 from ..options import Options, layer, whole
@@ -17,7 +17,7 @@ from .task import DEFAULTS, Task
 
 class Classify(Task):
     name, about = "classify", "a classifier of sequences of different lengths"
-    model_class, places = Classifier, ("data",)
+    places = ("data",)
     defaults = {**DEFAULTS, "data": ["digits"], "cell": "GRU", "embedding": 32, "hidden": 64, "bidirectional": True,
                 "pooling": "mean", "steps": 1000, "lr": 5e-3, "out": "runs/classify"}
 

@@ -16,7 +16,7 @@ from .task import DEFAULTS, Task
 
 class Dates(Task):
     name, about = "dates", "a reader of dates in many languages, which writes them as 2021-05-23 (the package babel)"
-    model_class, call, prompt = Seq2Seq, staticmethod(taught), "domingo, 23 de mayo de 2021"
+    call, prompt = staticmethod(taught), "domingo, 23 de mayo de 2021"
     defaults = {**DEFAULTS, "cell": "ResetAfterGRU", "embedding": 64, "steps": 800, "lr": 4e-3, "warmup": 50, "final": 0.02,
                 "out": "runs/dates"}
 

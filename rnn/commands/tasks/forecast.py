@@ -18,7 +18,7 @@ from .task import DEFAULTS, Task
 
 class Forecast(Task):
     name, about = "forecast", "a forecaster of a time series, from a CSV file or generated"
-    model_class, places, unit = Forecaster, ("csv",), Unit("squared error", 1.0, "values")
+    places, unit = ("csv",), Unit("squared error", 1.0, "values")
     defaults = {**DEFAULTS, "holes": "refuse", "history": 50, "horizon": 20, "hidden": 64, "steps": 1500, "lr": 5e-3,
                 "out": "runs/forecast"}
 
@@ -38,8 +38,7 @@ class Forecast(Task):
     def model(self, args: argparse.Namespace, data: Any) -> Forecaster:
         return Forecaster(layer(args, data.input_size), data.horizon, data.columns, data.mean, data.deviation, args.dropout)
 
-    @property
-    def loss(self) -> Measure:
+    def loss(self, data: Any) -> Measure:
         return squared_error
 
     def measures(self, data: Any) -> dict[str, Measure]:

@@ -14,7 +14,6 @@ from .task import DEFAULTS, Task
 
 class Tag(Task):
     name, about = "tag", "a tagger, of the characters of Python functions: name, keyword, string, comment, ..."
-    model_class = Tagger
     defaults = {**DEFAULTS, "functions": 2000, "longest": 400, "cell": "GRU", "embedding": 32, "hidden": 64,
                 "bidirectional": True, "batch": 32, "steps": 300, "lr": 5e-3, "out": "runs/tag"}
 

@@ -25,15 +25,13 @@ class Task:
 
     name: ClassVar[str]
     about: ClassVar[str]
-    model_class: ClassVar[type[Model]]
     unit: ClassVar[Unit] = LOSS
     places: ClassVar[tuple[str, ...]] = ()
     call: ClassVar[Any] = staticmethod(call)
     prompt: ClassVar[str] = ""
     defaults: ClassVar[dict[str, Any]] = DEFAULTS
 
-    @property
-    def loss(self) -> Measure:
+    def loss(self, data: Any) -> Measure:
         return cross_entropy
 
     def measures(self, data: Any) -> dict[str, Measure]:
