@@ -115,6 +115,14 @@ def test_float64_stays_float64(rng):
     np.testing.assert_allclose(found, np.tanh(x @ f.numpy()) * 0.1 + 1, rtol=1e-14)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_large_numbers_do_not_overflow(dtype):
+    x = np.array([-1e4, -800, -90, -20, 0, 20, 90, 800, 1e4], dtype)
+    for f in (mg.softplus, mg.sigmoid, mg.tanh, mg.elu, mg.gelu, mg.logsumexp, mg.softmax):
+        found, = exported(f, ((9,), dtype))(x)
+        np.testing.assert_allclose(found, f(mg.tensor(x)).numpy(), rtol=1e-6, atol=1e-8, err_msg=f.__name__)
+
+
 def test_the_wider_float_decides(rng):
     x, wide = rng.standard_normal(4).astype(np.float32), mg.tensor(rng.standard_normal(4))
     found, = exported(lambda x: x * wide + 0.1, (4,))(x)

@@ -80,7 +80,7 @@ FORMS |= {op: _numbers(kind) for op, kind in {
     e.maximum: "Max", e.minimum: "Min", e.relu: "Relu"}.items()}
 FORMS |= {op: _functions(kind) for op, kind in {
     e.divide: "Div", e.exp: "Exp", e.log: "Log", e.sqrt: "Sqrt", e.sin: "Sin", e.cos: "Cos", e.tanh: "Tanh",
-    e.sigmoid: "Sigmoid", e.softplus: "Softplus"}.items()}
+    e.sigmoid: "Sigmoid"}.items()}
 FORMS |= {op: _comparison(kind) for op, kind in {
     e.greater: "Greater", e.greater_equal: "GreaterOrEqual", e.less: "Less", e.less_equal: "LessOrEqual",
     e.equal: "Equal"}.items()}
@@ -105,6 +105,12 @@ def _log1p(shape: Shape, x: Value) -> Value:
     every computer scientist should know about floating-point arithmetic", ACM Computing Surveys 23(1), 1991)."""
     u = 1 + x
     return (u == 1).where(x, (abs(x) < 1).where(u.log() * (x / (u - 1)), u.log()))
+
+
+@form(e.softplus)
+def _softplus(shape: Shape, x: Value) -> Value:
+    """max(x, 0) + log(1 + exp(-|x|)): ONNX's Softplus may be log(exp(x) + 1), which overflows."""
+    return x.relu() + (-abs(x)).exp().log1p()
 
 
 @form(e.where)
