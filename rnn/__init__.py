@@ -4,6 +4,7 @@ from . import variants
 from .attention import attending
 from .cell import Cell
 from .cells import GRU, LSTM, RNN, AdditiveAttention, PeepholeLSTM, ReluRNN
+from .interchange.onnx import export_onnx
 from .language import (
     Bernoulli,
     CellError,
@@ -27,4 +28,4 @@ from .variants import DiagonalPeepholeLSTM, ResetAfterGRU, ResetBeforeGRU
 __all__ = ["GRU", "LSTM", "RNN", "AdditiveAttention", "Bernoulli", "Bidirectional", "Cell", "CellError", "Constant",
            "DiagonalPeepholeLSTM", "Extra", "Input", "Matrix", "Memory", "PeepholeLSTM", "Recurrent", "ReluRNN",
            "ResetAfterGRU", "ResetBeforeGRU", "Setting", "Size", "Stack", "State", "Step", "Vector", "W", "attending", "b",
-           "detached", "variants", "w"]
+           "detached", "export_onnx", "variants", "w"]

@@ -173,13 +173,13 @@ class Cell(Module, metaclass=CellType):
             return self._zeros[1]
         return self.State(*check_state(self, state, (rows,), "(rows, size)"))
 
-    def run(self, xs: Tensor, state: Any, extras: dict[str, Tensor], sequences: Sequences, reverse: bool, compile: bool | str,
+    def run(self, xs: Tensor, state: Any, extras: Mapping[str, Any], sequences: Sequences, reverse: bool, compile: bool | str,
             capture: tuple[str, ...] = ()) -> tuple[Tensor, Any, dict[str, Tensor]]:
         """All steps: xs (T, B, input_size), a state, what `check_extras` returned -> ys (T, B, output_size), the last state,
         each part (1, B, size), and what is captured of each step (T, B, ...)."""
         if not isinstance(xs, Tensor):                      # a value that stands for one in another program
-            ys, last = xs.run_cell(self, xs, state, extras, sequences.lengths, reverse)
-            return ys, last, {}
+            ys, last, *seen = xs.run_cell(self, xs, state, extras, sequences.lengths, reverse, capture)
+            return ys, last, seen[0] if seen else {}
         rows, step = sequences.rows_in(reverse), self.step(sequences.mask is not None, capture)
         values = self._values(step, xs, extras, rows)
         if sequences.mask is not None:
@@ -187,7 +187,7 @@ class Cell(Module, metaclass=CellType):
         ys, last = step.loop(values, dict(zip(self.structure.states, state)), rows, compile)
         return ys["y"], self.State(**last), {name: ys[f"y.{name}"] for name in capture}
 
-    def _values(self, step: Step, xs: Tensor, extras: dict[str, Tensor], rows: Rows) -> dict[str, Tensor]:
+    def _values(self, step: Step, xs: Tensor, extras: Mapping[str, Any], rows: Rows) -> dict[str, Tensor]:
         s = step.structure
         drawn = {**self._constants(), **self._masks(step, rows)} if s.constants or s.masks else {}
         return {s.input: xs, **self.weights, **extras, **drawn}

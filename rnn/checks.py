@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 import minigrad as mg
+from minigrad.ops import Operators
 from minigrad.ops.shapes import show
 from minigrad.tensor import Tensor
 
@@ -49,7 +50,7 @@ def check_keywords(definition: Definition, given: dict[str, Any]) -> tuple[dict[
     return sizes, settings
 
 
-def check_float(s: CellGraph, what: str, value: Tensor, dtype: np.dtype) -> None:
+def check_float(s: CellGraph, what: str, value: Any, dtype: np.dtype) -> None:
     """A layer computes in one dtype: anything else is refused at the door."""
     if value.dtype.kind != "f":
         raise TypeError(f"{s.name}: {what} holds {value.dtype}; turn symbols into vectors (minigrad.nn.Embedding) or convert "
@@ -59,19 +60,19 @@ def check_float(s: CellGraph, what: str, value: Tensor, dtype: np.dtype) -> None
                         f".astype({dtype.name!r}), or the layer with .to(dtype={value.dtype.name!r})")
 
 
-def check_state(cell: Cell, state: Any, leading: tuple[int, ...], axes: str) -> list[Tensor]:
+def check_state(cell: Cell, state: Any, leading: tuple[int, ...], axes: str) -> list[Any]:
     """The parts of a state, each `leading` and its size, which an error calls `axes`. The only part may stand alone."""
     s = cell.structure
-    parts = [state] if len(s.states) == 1 and isinstance(state, (Tensor, np.ndarray)) else state
+    parts = [state] if len(s.states) == 1 and isinstance(state, (Operators, np.ndarray)) else state
     if not isinstance(parts, (tuple, list)) or len(parts) != len(s.states):
         count = f" of {len(parts)}" if isinstance(parts, (tuple, list)) else ""
         raise TypeError(f"{s.name}: a state is ({', '.join(s.states)}), each {axes}, not {type(state).__name__}{count}")
     out = []
     for (name, size), part in zip(s.states.items(), parts):
-        if not isinstance(part, (Tensor, np.ndarray)) or part.shape != (*leading, size):
-            found = part.shape if isinstance(part, (Tensor, np.ndarray)) else type(part).__name__
+        if not isinstance(part, (Operators, np.ndarray)) or part.shape != (*leading, size):
+            found = part.shape if isinstance(part, (Operators, np.ndarray)) else type(part).__name__
             raise mg.ShapeError(f"{s.name}: state {name} must be {axes} = {(*leading, size)}, not {found}")
-        out.append(part if isinstance(part, Tensor) else mg.tensor(part, device=cell.device))
+        out.append(part if isinstance(part, Operators) else mg.tensor(part, device=cell.device))
         check_float(s, f"state {name}", out[-1], cell.dtype)
     return out
 

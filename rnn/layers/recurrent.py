@@ -109,10 +109,9 @@ class Recurrent(Layer):
     def run(self, xs: Any, state: Any, sequences: Sequences, extras: Mapping[str, Any], capture: tuple[str, ...],
             reverse: bool = False) -> tuple[Any, Any, dict[str, Any]]:
         """As `Layer.run` says; reverse: of each cell the other direction."""
-        if isinstance(xs, Tensor):
-            check_float(self.cell.structure, self.cell.structure.input, xs, self.cell.dtype)
-        states = self._split(state, sequences.rows)
-        given = check_extras(self.cell, extras, sequences.rows, sequences.steps)
+        check_float(self.cell.structure, self.cell.structure.input, xs, self.cell.dtype)
+        states = self._split(state, sequences.rows, isinstance(xs, Tensor))
+        given = check_extras(self.cell, extras, sequences.rows, sequences.steps) if isinstance(xs, Tensor) else extras
         last: list[Any] = []
         seen: dict[str, list[Any]] = {name: [] for name in capture}
         for k, layer in enumerate(self.layers):
@@ -181,11 +180,11 @@ class Recurrent(Layer):
     def _input(self) -> str:
         return self.cell.structure.input
 
-    def _split(self, state: Any, rows: int) -> list[Any]:
-        """A state for each cell, from one with a first axis over cells."""
+    def _split(self, state: Any, rows: Any, known: bool) -> list[Any]:
+        """A state for each cell, from one with a first axis over cells; None where another program begins with its own."""
         cells = [cell for layer in self.layers for cell in layer.values()]
         if state is None:
-            return [cell.initial_state(None, rows) for cell in cells]
+            return [cell.initial_state(None, rows) if known else None for cell in cells]
         parts = check_state(cells[0], state, (len(cells), rows), "(layers * directions, batch, size)")
         return [cell.State(*(part[k] for part in parts)) for k, cell in enumerate(cells)]
 
