@@ -25,7 +25,6 @@ from minigrad.backends.cupy import CupyBackend
 from minigrad.codegen.views import Unsupported
 from minigrad.graph import derive
 from minigrad.scan.gpu.blocks import Persistent
-from rnn.language import CellGraph
 
 INPUT, HIDDEN = 3, 4
 NAMES = {name: getattr(mg, name) for name in ("tanh", "sigmoid", "softplus", "relu", "maximum", "where", "softmax", "mean",
