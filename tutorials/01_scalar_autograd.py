@@ -253,8 +253,8 @@ for k, x in enumerate(inputs):
 # ## Let it learn
 #
 # With gradients, learning is one line: move every number a little against its gradient, and the error falls. Here is
-# a network of 8 units that learns a sine from 25 points. It has 25 numbers to learn: `v`, `u` and `t` of each unit,
-# and `s`.
+# a network of 8 units that learns a sine from 25 points. It has 25 numbers to learn: `t`, `u` and `v` of each unit,
+# and one `shift`.
 
 # %%
 import random
