@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import argparse
 from typing import Any
 
 from .. import models
 from . import CommandError
+from .options import Options
 from .tasks import TASKS, Task
 
 
@@ -18,3 +20,10 @@ def opened(path: str) -> tuple[Task, Any, dict[str, Any]]:
     if more.get("task") not in TASKS:
         raise CommandError(f"{path} was not written by python -m rnn train, so its task is not known")
     return TASKS[more["task"]], model, more["options"]
+
+
+def complete(task: Task, options: dict[str, Any]) -> dict[str, Any]:
+    """The options, with None for those of the task's data that were not given."""
+    parser = argparse.ArgumentParser()
+    task.add_data(Options(parser, {}))
+    return {**vars(parser.parse_args([])), **options}

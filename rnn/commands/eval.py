@@ -6,7 +6,7 @@ import argparse
 
 from ..training import evaluate
 from . import CommandError
-from .checkpoints import opened
+from .checkpoints import complete, opened
 from .options import Options
 
 
@@ -20,11 +20,10 @@ def run(args: argparse.Namespace) -> None:
     task, model, options = opened(args.checkpoint)
     parser = argparse.ArgumentParser(prog=f"python -m rnn eval {args.checkpoint}")
     task.add_data(Options(parser, options))
-    other = vars(parser.parse_args(args.options))
-    given = {name: value for name, value in other.items() if value is not None}
+    given = {name: value for name, value in vars(parser.parse_args(args.options)).items() if value is not None}
     try:
-        data = task.data(argparse.Namespace(**{**other, **options, **given}), model)
-        measures = {task.unit.name: task.loss(data), **task.measures(data)}
+        data = task.data(argparse.Namespace(**{**complete(task, options), **given}), model)
+        measures = {task.unit.name: task.loss(data), **task.measures(data), **task.details(data)}
         found = evaluate(model, data.held_out(), measures, task.call, carried=hasattr(data, "continues"))
     except (ValueError, TypeError, LookupError, ImportError) as error:
         raise CommandError(str(error)) from error

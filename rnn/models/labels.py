@@ -9,7 +9,7 @@ from minigrad.nn import Linear
 from minigrad.tensor import Tensor
 
 from ..layers import Layer
-from .model import Reader
+from .model import Reader, Symbols
 from .pooling import check_pooling, pooled, pooled_size
 
 
@@ -22,7 +22,7 @@ class Classifier(Reader):
 
     kind = "classifier"
 
-    def __init__(self, layer: Layer, labels: Sequence[str], pooling: str = "mean", symbols: int | None = None,
+    def __init__(self, layer: Layer, labels: Sequence[str], pooling: str = "mean", symbols: Symbols = None,
                  dropout: float = 0.0):
         super().__init__(layer, symbols, dropout)
         self.labels, self.pooling = list(labels), check_pooling(pooling)
@@ -47,7 +47,7 @@ class Tagger(Reader):
 
     kind = "tagger"
 
-    def __init__(self, layer: Layer, labels: Sequence[str], symbols: int | None = None, dropout: float = 0.0):
+    def __init__(self, layer: Layer, labels: Sequence[str], symbols: Symbols = None, dropout: float = 0.0):
         super().__init__(layer, symbols, dropout)
         self.labels = list(labels)
         self.head = Linear(layer.output_size, len(self.labels))

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
+
+import numpy as np
 
 import minigrad as mg
 from minigrad.io import load_metadata
@@ -12,8 +14,10 @@ from minigrad.nn import Dropout, Embedding, Module
 from minigrad.ops import Operators
 from minigrad.tensor import Tensor
 
+from ..data.text import Vocabulary
 from ..layers import Layer, from_config
 
+Symbols = int | Sequence[str] | None
 FORMAT, VERSION = "minigrad-rnn ", " 1"
 
 
@@ -81,13 +85,15 @@ class Reader(Model):
     vector before it. A subclass adds what is made of the outputs.
 
     layer:    how the inputs are read; its options are its own.
-    symbols:  how many different ids there are; None where inputs are vectors (T, B, layer.input_size).
+    symbols:  the different symbols whose places are the ids, or how many they are; None where inputs are vectors
+              (T, B, layer.input_size).
     dropout:  before the layer and after it.
     """
 
-    def __init__(self, layer: Layer, symbols: int | None = None, dropout: float = 0.0):
-        self.symbols = symbols
-        self.embedding = None if symbols is None else Embedding(symbols, layer.input_size)
+    def __init__(self, layer: Layer, symbols: Symbols = None, dropout: float = 0.0):
+        self.symbols = symbols if symbols is None or isinstance(symbols, int) else "".join(symbols)
+        count = len(self.symbols) if isinstance(self.symbols, str) else self.symbols
+        self.embedding = None if count is None else Embedding(count, layer.input_size)
         self.layer = layer
         self.dropout = Dropout(dropout)
 
@@ -99,6 +105,15 @@ class Reader(Model):
             xs = inputs if isinstance(inputs, Operators) else mg.tensor(inputs, device=next(self.parameters()).device)
         ys, state = self.layer(self.dropout(xs), state, lengths)
         return self.dropout(ys), state
+
+    def encode(self, text: str) -> np.ndarray:
+        """A text of the model's symbols as ids (T, 1)."""
+        if not isinstance(self.symbols, str):
+            raise ValueError(f"this {self.kind} knows no symbols by name; it reads "
+                             f"{'vectors' if self.symbols is None else f'{self.symbols} different ids'}")
+        if not text:
+            raise ValueError("a text needs at least one symbol")
+        return Vocabulary(self.symbols).encode(text)[:, None]
 
     def export_inputs(self) -> dict[str, Any]:
         return {"inputs": ("T", "B", self.layer.input_size) if self.symbols is None else (("T", "B"), "int64")}

@@ -13,7 +13,7 @@ from minigrad.ops import Operators
 from minigrad.tensor import Tensor
 
 from ..layers import Layer
-from .model import Reader
+from .model import Reader, Symbols
 from .pooling import check_pooling, pooled, pooled_size
 
 
@@ -26,7 +26,7 @@ class Regressor(Reader):
 
     kind = "regressor"
 
-    def __init__(self, layer: Layer, outputs: int, symbols: int | None = None, dropout: float = 0.0,
+    def __init__(self, layer: Layer, outputs: int, symbols: Symbols = None, dropout: float = 0.0,
                  pooling: str | None = None):
         super().__init__(layer, symbols, dropout)
         self.outputs, self.pooling = outputs, pooling and check_pooling(pooling)

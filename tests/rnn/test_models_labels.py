@@ -87,6 +87,19 @@ def test_dropout_is_drawn_before_and_after_the_layer(xs):
     assert np.array_equal(model(xs)[0].numpy(), model(xs)[0].numpy())
 
 
+def test_symbols_by_name_are_kept(tmp_path):
+    for symbols, told in (("abc", None), (["a", "b", "c"], None), (3, "3 different ids"), (None, "vectors")):
+        Tagger(layers()["one"], "xy", symbols).save(tmp_path / "m")
+        model = Tagger.load(tmp_path / "m")[0]
+        if told:
+            with pytest.raises(ValueError, match=f"this tagger knows no symbols by name; it reads {told}"):
+                model.encode("abc")
+            continue
+        assert model.encode("cab").tolist() == [[2], [0], [1]] and model.embedding.weight.shape == (3, 3)
+        with pytest.raises(ValueError, match="a text needs at least one symbol"):
+            model.encode("")
+
+
 def test_a_file_of_another_kind_is_refused(tmp_path):
     Tagger(layers()["one"], "ab").save(tmp_path / "m")
     with pytest.raises(ValueError, match="m holds a model of the kind 'tagger', not 'classifier'"):

@@ -11,7 +11,7 @@ from minigrad import optim
 from ...data import encoded
 from ...data import text as texts
 from ...models import CharacterModel
-from ...training import BITS
+from ...training import BITS, Measure, accuracy, cross_entropy
 from ...training.checkpoint import LAST
 from .. import CommandError
 from ..options import Options, layer, whole
@@ -52,8 +52,11 @@ class Characters(Task):
     def begun(self, data: Any, model: Any) -> str:
         return f"{len(data.vocabulary)} different characters; {super().begun(data, model)}"
 
+    def details(self, data: Any) -> dict[str, Measure]:
+        return {"nats per character": cross_entropy, "accuracy": accuracy}
+
     def sample(self, model: Any, args: argparse.Namespace) -> str:
-        return args.prompt + model.write(args.prompt, args.length, args.temperature, args.seed)
+        return args.prompt + model.write(args.prompt, args.count, args.temperature, args.seed)
 
     def ended(self, model: Any, out: Path, seed: int) -> str:
         prompt = "\n" if "\n" in model.vocabulary.characters else model.vocabulary.characters[0]

@@ -17,7 +17,7 @@ from .task import DEFAULTS, Task
 
 class Classify(Task):
     name, about = "classify", "a classifier of sequences of different lengths"
-    places = ("data",)
+    places, prompt = ("data",), "Rossi"
     defaults = {**DEFAULTS, "data": ["digits"], "cell": "GRU", "embedding": 32, "hidden": 64, "bidirectional": True,
                 "pooling": "mean", "steps": 1000, "lr": 5e-3, "out": "runs/classify"}
 
@@ -47,7 +47,12 @@ class Classify(Task):
     def model(self, args: argparse.Namespace, data: Any) -> Classifier:
         symbols = getattr(data, "symbols", None)
         read = layer(args, data.input_size if symbols is None else args.embedding)
-        return Classifier(read, data.classes, args.pooling, None if symbols is None else len(symbols), args.dropout)
+        return Classifier(read, data.classes, args.pooling, symbols, args.dropout)
+
+    def sample(self, model: Any, args: argparse.Namespace) -> str:
+        """The classes of a text, the most probable first."""
+        shares = model(model.encode(args.prompt))[0].softmax().numpy()[0]
+        return "\n".join(f"{shares[k]:.3f} {model.labels[k]}" for k in (-shares).argsort()[:5])
 
     def measures(self, data: Any) -> dict[str, Measure]:
         return {"accuracy": accuracy}

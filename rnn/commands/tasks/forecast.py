@@ -7,11 +7,12 @@ from typing import Any
 
 import minigrad as mg
 
-from ...data import Windows, mackey_glass, read_csv
+from ...data import Series, Windows, mackey_glass, read_csv
 from ...data.csv_files import RULES
 from ...models import Forecaster
 from ...models.numbers import naive
 from ...training import Measure, Unit, squared_error
+from .. import CommandError
 from ..options import Options, layer, whole
 from .task import DEFAULTS, Task
 
@@ -32,11 +33,18 @@ class Forecast(Task):
         options.add("horizon", "steps that are forecast", type=whole, metavar="T")
 
     def data(self, args: argparse.Namespace, model: Any = None) -> Windows:
-        series = mackey_glass() if args.csv is None else read_csv(args.csv, args.columns, args.holes)
-        return Windows(series, args.history, args.horizon, args.targets, rows=args.batch, seed=args.seed)
+        return Windows(_series(args), args.history, args.horizon, args.targets, rows=args.batch, seed=args.seed)
 
     def model(self, args: argparse.Namespace, data: Any) -> Forecaster:
         return Forecaster(layer(args, data.input_size), data.horizon, data.columns, data.mean, data.deviation, args.dropout)
+
+    def sample(self, model: Any, args: argparse.Namespace) -> str:
+        """What comes after the end of a CSV file, or of the series that it was trained with, in the same units."""
+        series = _series(argparse.Namespace(**{**vars(args), "csv": args.prompt or args.csv}))
+        if len(series.values) < args.history:
+            raise CommandError(f"the series has {len(series.values)} steps, and the model reads {args.history}")
+        lines = [",".join(f"{v:.6g}" for v in row) for row in model.forecast(series.values[-args.history:])]
+        return "\n".join([",".join(series.names[k] for k in model.columns), *lines])
 
     def loss(self, data: Any) -> Measure:
         return squared_error
@@ -47,3 +55,7 @@ class Forecast(Task):
             total, count = squared_error(mg.tensor(naive(batch.inputs, data.columns, data.horizon)), batch)
             return total.item(), count
         return {"naive": of_naive}
+
+
+def _series(args: argparse.Namespace) -> Series:
+    return mackey_glass() if args.csv is None else read_csv(args.csv, args.columns, args.holes)

@@ -47,7 +47,7 @@ class Solve(Task):
     def model(self, args: argparse.Namespace, data: Any) -> Model:
         """One that fits the targets: classes or numbers, of every step or of a sequence."""
         batch = data.batch(0)
-        symbols = data.input_size if batch.inputs.ndim == 2 else None
+        symbols = getattr(data, "symbols", data.input_size) if batch.inputs.ndim == 2 else None
         read = layer(args, args.embedding if symbols else data.input_size)
         every = batch.targets.shape[:2] == batch.inputs.shape[:2]
         if not np.issubdtype(batch.targets.dtype, np.integer):

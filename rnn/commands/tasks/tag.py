@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from itertools import groupby
 from typing import Any
 
 from ...data import python_tags
@@ -13,6 +14,7 @@ from .task import DEFAULTS, Task
 
 
 class Tag(Task):
+    prompt = "def twice(x):\n    return 2 * x     # not x * x\n"
     name, about = "tag", "a tagger, of the characters of Python functions: name, keyword, string, comment, ..."
     defaults = {**DEFAULTS, "functions": 2000, "longest": 400, "cell": "GRU", "embedding": 32, "hidden": 64,
                 "bidirectional": True, "batch": 32, "steps": 300, "lr": 5e-3, "out": "runs/tag"}
@@ -29,7 +31,13 @@ class Tag(Task):
         return python_tags(args.functions, args.longest, args.batch, args.seed)
 
     def model(self, args: argparse.Namespace, data: Any) -> Tagger:
-        return Tagger(layer(args, args.embedding), data.classes, len(data.symbols), args.dropout)
+        return Tagger(layer(args, args.embedding), data.classes, data.symbols, args.dropout)
+
+    def sample(self, model: Any, args: argparse.Namespace) -> str:
+        """A line for each run of characters of one class."""
+        tags = model(model.encode(args.prompt))[0].numpy()[:, 0].argmax(-1)
+        runs = [list(run) for _, run in groupby(zip(args.prompt, tags), key=lambda pair: pair[1])]
+        return "\n".join(f"{model.labels[run[0][1]]:9}{''.join(c for c, _ in run)!r}" for run in runs)
 
     def measures(self, data: Any) -> dict[str, Measure]:
         return {"accuracy": accuracy}

@@ -60,9 +60,13 @@ class Task:
         """What is told before the first step."""
         return f"{model.layer!r}\n{sum(p.size for p in model.parameters()):,} parameters with what surrounds the layer"
 
+    def details(self, data: Any) -> dict[str, Measure]:
+        """What `eval` tells beside the loss and the measures."""
+        return {}
+
     def sample(self, model: Any, args: argparse.Namespace) -> str:
-        """What the model writes, as the options of `sample` say."""
-        raise CommandError(f"a model of the task {self.name} writes no text; python -m rnn eval judges it")
+        """What the model makes of a prompt; args: the options of `sample`, and those that it was trained with."""
+        raise CommandError(f"a model of the task {self.name} makes nothing of a prompt; python -m rnn eval judges it")
 
     def ended(self, model: Any, out: Path, seed: int) -> str:
         """What is told at the end, beside the last and best validation; `out` is where the run's files are."""
