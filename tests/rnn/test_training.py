@@ -9,7 +9,7 @@ from rnn import LSTM, Recurrent
 from rnn.data.batch import Batch
 from rnn.data.text import Characters, Vocabulary
 from rnn.models import CharacterModel, Regressor
-from rnn.training import BITS, Plan, Report, cross_entropy, evaluate, fit, squared_error
+from rnn.training import BITS, Plan, Report, accuracy, cross_entropy, evaluate, fit, squared_error
 
 TEXT = "the cat sat on the mat and the dog ate the hat. " * 30
 VOCABULARY = Vocabulary.of(TEXT)
@@ -115,6 +115,22 @@ def test_a_plain_module_trains_and_resumes(tmp_path):
     whole = fit(**arguments(20))
     fit(**arguments(10), out=tmp_path)
     assert_same(whole, fit(**arguments(20), resume=tmp_path / "checkpoint.safetensors"))
+
+
+def test_both_devices_train_alike_and_go_on(tmp_path, device):
+    def trained(where, **changes):
+        with mg.device("cpu"):
+            arguments = characters(0.2, **changes)
+            arguments["model"].to(where)
+            return fit(**arguments, out=tmp_path / where, measures={"accuracy": accuracy})
+
+    expected, found = trained("cpu"), trained(device)
+    assert found.losses == pytest.approx(expected.losses, rel=1e-4) and found.model.head.weight.device == device
+    with mg.device("cpu"):
+        arguments = characters(0.2, steps=14)
+        arguments["model"].to(device)
+        again = fit(**arguments, resume=tmp_path / device / "checkpoint.safetensors")
+    assert again.step == 14 and again.losses[:12] == found.losses and again.state[0].device == device
 
 
 def test_the_best_model_is_kept(tmp_path):
