@@ -63,7 +63,7 @@ def add_run(options: Options) -> None:
     options.add("batch", "sequences side by side", type=whole, metavar="B")
     options.add("lr", "the highest learning rate", type=float, metavar="X")
     options.add("schedule", "how the rate falls", choices=SCHEDULES)
-    options.add("warmup", "steps over which the rate of cosine rises", type=int, metavar="N")
+    options.add("warmup", "steps over which the rate rises, at most a tenth of all", type=int, metavar="N")
     options.add("final", "the rate that cosine falls to, as a share of the highest", type=float, metavar="X")
     options.add("decay", "what step and plateau multiply the rate by", type=float, metavar="X")
     options.add("decay_every", "steps (step) or validations without a lower loss (plateau) after which they do", type=whole,

@@ -72,6 +72,9 @@ class _Watched(Loop):
         self.products = {name.removeprefix("W_").replace(".", "_") for name in step.structure.parameters}
 
     def __call__(self, values: Any, states: Any, rows: Any, compile: bool | str = True) -> Any:
+        for name, given in {**values, **states}.items():
+            if not _finite(given.numpy()):
+                self.seen.setdefault("value", f"{name} is not finite where {self.place} is given it")
         times = iter([t for t in rows if rows.counts[t]])
         self.graph = _Graph(self.graph, lambda: partial(self.look, f"{next(times)} of {rows.steps}"))
         return super().__call__(values, states, rows, compile=False)

@@ -131,6 +131,17 @@ def test_what_lies_outside_the_cells_is_told(xs):
     assert "every equation of every cell is finite: it arises after the recurrent layers" in said(m, Data(xs))
 
 
+def test_what_a_cell_is_given_is_looked_at_first(xs):
+    class Scaled(Regressor):
+        def forward(self, inputs, state=None, lengths=None):
+            xs = mg.tensor(inputs)
+            return super().forward(xs / (xs - 0.5), state, lengths)
+
+    xs[2, 1] = 0.5
+    m = Scaled(Recurrent(Rooted, 2, 3, num_layers=2), 1)
+    assert "x is not finite where Rooted at layer.layers.0, forward direction is given it" in said(m, Data(xs))
+
+
 def test_the_last_checkpoint_is_named(xs, tmp_path):
     data = Data(xs)
 
