@@ -174,11 +174,13 @@ print("keep time for 1,000 steps:", keeps_time(of_plain).sum(), "of 128 without 
       keeps_time(of_peephole).sum(), "with")
 
 fig, axes = plt.subplots(2, 1, figsize=(8, 3.2), sharex=True, sharey=True)
-for ax, name, ys in zip(axes, ("best without", "best with"), (of_plain, of_peephole)):
-    best = np.abs(ys - cosine(1000)[:, 0]).max(0).argmin()
+for ax, name, ys in zip(axes, ("without", "with peepholes"), (of_plain, of_peephole)):
+    ranked = np.abs(ys - cosine(1000)[:, 0]).max(0).argsort()
     ax.plot(range(1, 1001), cosine(1000)[:, 0, 0], color="0.8", linewidth=4)
-    ax.plot(range(1, 1001), ys[:, best], color="tab:blue", linewidth=1)
+    ax.plot(range(1, 1001), ys[:, ranked[0]], color="tab:blue", linewidth=1, label="the best network")
+    ax.plot(range(1, 1001), ys[:, ranked[64]], color="tab:orange", linewidth=1, label="the 65th of 128")
     ax.set(xlim=(940, 1000), ylabel=name)
+axes[0].legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=2)
 axes[-1].set_xlabel("step (the last 60 of 1,000; grey: the target)")
 fig.tight_layout()
 
@@ -201,7 +203,7 @@ left.set(xlabel="cell state c", ylabel="output h", title="a cycle of ten points"
 for name in ("f", "i", "o", "g"):
     right.plot(range(1, 21), cycle[name][-20:], ".-", label=name)
 right.plot(range(1, 21), cycle["c"][-20:], color="0.6", linewidth=3, label="c", zorder=0)
-right.set(xlabel="step", title="two periods from inside")
+right.set(xlabel="step", xticks=range(0, 21, 5), title="two periods from inside")
 right.legend(loc="center left", bbox_to_anchor=(1, 0.5))
 fig.tight_layout()
 
