@@ -61,7 +61,7 @@ for name, values in results.items():
 #   shrinks. With 1e-15 almost nothing is left.
 #
 # So: measure around $x$, in float64, with a step near 1e-6 to 1e-5, and expect about ten right digits. In float32
-# three or four digits are the best that *measuring* can do. That says nothing against float32 gradients themselves:
+# four or five digits are the best that *measuring* can do. That says nothing against float32 gradients themselves:
 
 # %%
 x32 = mg.tensor(1.0, requires_grad=True)
