@@ -1,4 +1,4 @@
-"""The command line: python -m rnn train | sample | eval | export | import | explain | bench | cells."""
+"""The command line: python -m rnn train | sample | eval | export | import | explain | bench | cells | papers."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import argparse
 import os
 import sys
 
-from .commands import CommandError, bench, cells, eval, explain, export, import_, sample, train
+from .commands import CommandError, bench, cells, eval, explain, export, import_, papers, sample, train
 from .language import CellError
 from .training import NotFinite
 
@@ -16,7 +16,8 @@ COMMANDS = {"train": (train, "train a model: of characters, and more"), "sample"
             "import": (import_, "numbers of PyTorch, Keras or ONNX in a model"),
             "explain": (explain, "show what is made of a cell: its plan and the source that runs it"),
             "bench": (bench, "time training steps beside PyTorch's and JAX's"),
-            "cells": (cells, "list the cells that can be named, with their equations")}
+            "cells": (cells, "list the cells that can be named, with their equations"),
+            "papers": (papers, "reproduce results of papers")}
 INTERRUPTED = 130                   # as shells have it: 128 + SIGINT
 
 

@@ -1,0 +1,106 @@
+"""Runs a paper: every model with every seed, each in a process with one thread."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import multiprocessing
+import os
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from itertools import product
+
+import minigrad as mg
+from minigrad import optim
+
+from ..training import LOSS, Run
+from .paper import Look, Paper, Trial
+
+ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"), "1")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One network: what was seen of it, a look after the other, the look that counts, and its share of the processor time."""
+
+    model: str
+    seed: int
+    looks: list[Look]
+    values: Look
+    seconds: float
+
+
+def outcomes(paper: Paper, seeds: Sequence[int], steps: int, processes: int) -> Iterator[list[Outcome]]:
+    """The networks of each model and seed, in that order, as soon as they are trained."""
+    jobs = [(paper, model, seed, steps) for model, seed in product(paper.models, seeds)]
+    if processes == 1:
+        yield from map(_job, jobs)
+        return
+    with _one_thread(), ProcessPoolExecutor(processes, multiprocessing.get_context("spawn")) as pool:
+        try:
+            yield from pool.map(_job, jobs)
+        except BaseException:                   # also where the reader stops: what has not begun is not begun
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def _job(job: tuple[Paper, str, int, int]) -> list[Outcome]:
+    paper, model, seed, steps = job
+    begun = time.process_time()
+    mg.manual_seed(seed)
+    networks = train(paper.trial(paper.models[model], steps, seed))
+    share = (time.process_time() - begun) / len(networks)
+    return [Outcome(model, seed, looks, counted(looks, paper.lowest), share) for looks in networks]
+
+
+def train(trial: Trial) -> list[list[Look]]:
+    """Train until every network is solved or the steps are over; returns the looks at each network until it was done."""
+    run = _begun(trial)
+    networks: list[list[Look]] = []
+    sequences = 0
+    while run.step != run.last:
+        sequences += run.data.batch(run.step).inputs.shape[1]
+        run.train_step()
+        if run.step % run.every and run.step != run.last:
+            continue
+        looks = [{"sequences": sequences, **look} for look in trial.judge(run)]
+        networks = networks or [[] for _ in looks]
+        for seen, look in zip(networks, looks):
+            if not solved(seen):
+                seen.append(look)
+        if all(map(solved, networks)):
+            break
+    return networks
+
+
+def _begun(trial: Trial) -> Run:
+    optimizer = optim.Adam(trial.model.parameters(), trial.plan.lr)
+    return Run(trial.model, trial.data, trial.loss, trial.plan, optimizer, {}, LOSS, trial.call, None, {})
+
+
+def solved(looks: Sequence[Look]) -> bool:
+    return bool(looks) and looks[-1].get("solved") == 1
+
+
+def counted(looks: Sequence[Look], lowest: str) -> Look:
+    """The look that counts; its "sequences" are not a number where the network was not solved."""
+    if solved(looks):
+        return looks[-1]
+    look = min(looks, key=lambda look: look[lowest]) if lowest else looks[-1]
+    return {**look, "sequences": math.nan}
+
+
+@contextlib.contextmanager
+def _one_thread() -> Iterator[None]:
+    """Processes that begin inside compute with one thread each: their libraries read this when they are loaded."""
+    before = {name: os.environ.get(name) for name in ONE_THREAD}
+    os.environ.update(ONE_THREAD)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name)
+            if value is not None:
+                os.environ[name] = value
