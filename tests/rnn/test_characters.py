@@ -42,7 +42,7 @@ def test_a_checkpoint_is_json_and_numbers(tmp_path):
 
 def test_another_file_is_refused(tmp_path):
     mg.save(tmp_path / "other", {"a": mg.ones(2)})
-    with pytest.raises(ValueError, match="other is no checkpoint of a model$"):
+    with pytest.raises(ValueError, match=r"other is no checkpoint of a model$"):
         CharacterModel.load(tmp_path / "other")
 
 
