@@ -402,7 +402,7 @@ def test_a_gpu_that_is_not_there_is_told(monkeypatch, capsys):
         raise RuntimeError("device 'cuda' needs a GPU")
 
     monkeypatch.setattr(cuda, "name", name)
-    assert run(capsys, "--device", "cuda") == (2, "", "python -m rnn bench: device 'cuda' needs a GPU\n")
+    assert run(capsys, "--device", "cuda") == (1, "", "python -m rnn bench: device 'cuda' needs a GPU\n")
 
 
 def test_a_chart_without_matplotlib_is_refused_before_anything_runs(monkeypatch, capsys):
