@@ -155,7 +155,7 @@ mg.manual_seed(0)
 model = CharacterModel(vocabulary, Recurrent(LSTM, input_size=32, hidden_size=64))
 run = fit(model, data, cross_entropy, steps=500, lr=1e-2, schedule="cosine", warmup=20, final=0.05, clip=1.0, unit=BITS,
           validate_every=500)
-print(f"{run.best.loss:.2f} bits per character on text that it has not seen; {np.log2(len(vocabulary)):.2f} would be blind guessing")
+print(f"{run.best.loss:.2f} bits per character on text that it has not seen; blind guessing has {np.log2(len(vocabulary)):.2f}")
 print(model.write("The ", 160, temperature=0.6))
 
 # %% [markdown]
