@@ -105,6 +105,7 @@ class Execution:
         used = [a for n in nodes for a in n.inputs if isinstance(a, Symbol)]
         used += [g.edges[0].source for s in half.loop for g in s.groups] if not self.backward else []
         used += [c.update for c in carried if c.update is not None]
+        used += [source for stage in half.loop for source, _ in stage.writes] + half.stacked
         leaves = {id(a): a for a in used if id(a) not in computed and (id(a) not in fed or id(a) in self.stacks)}
         packed = [(i, self.stack(a)) for i, a in leaves.items() if "T" in a.shape]
         of_rows = [(i, self.given[i]) for i, a in leaves.items() if "T" not in a.shape and "B" in a.shape]

@@ -142,6 +142,24 @@ def test_every_quantity_of_a_row_can_be_an_output(name, reverse, rng):
             np.testing.assert_allclose(b_, a, rtol=1e-9, atol=1e-11)
 
 
+class TwoProducts(Cell):
+    """Of a sum that nothing is done to: the gradient of one arrives before the loop, that of the other in it."""
+    x, h = Input(), State()
+    i = W @ [x, h]
+    h_next = mg.tanh(W @ i)
+    y = mg.tanh(W @ i)
+
+
+@pytest.mark.parametrize("compile", ["numpy", "native"])
+def test_gradients_that_meet_in_a_sum_from_before_the_loop_and_within(compile, rng):
+    cell = TwoProducts(3, 4, dtype=np.float64, init=lambda _, shape: rng.standard_normal(shape))
+    values = {"x": mg.tensor(rng.standard_normal((4, 2, 3)), requires_grad=True), **cell.weights}
+    states = {"h": mg.tensor(rng.standard_normal((2, 4)), requires_grad=True)}
+    expected, found = (results(cell.loop, values, states, Rows(4, 2), way) for way in (False, compile))
+    for a, b_ in zip((*expected[0], *expected[1]), (*found[0], *found[1])):
+        np.testing.assert_allclose(b_, a, rtol=1e-9, atol=1e-11)
+
+
 def test_one_plan_serves_every_size(rng):
     loop, values, states = loop_and_values("LSTM", rng, 3, 2)
     for _ in range(2):
