@@ -18,17 +18,17 @@ from .checkpoints import opened
 
 def _torch(model: Any, path: Path) -> str:
     mg.save(path, exchange.torch_state_dict(model))
-    return "module.load_state_dict(safetensors.torch.load_file(...)) takes it, in a module with layers of these names"
+    return f"{path}: module.load_state_dict(safetensors.torch.load_file(...)) takes it, in a module with layers of these names"
 
 
 def _keras(model: Any, path: Path) -> str:
     np.savez(path, **exchange.keras_arrays(model))          # type: ignore[arg-type]
-    return "layer.set_weights([file[name] for name in file.files]) takes it, file being numpy.load(...)"
+    return f"{path}: layer.set_weights([file[name] for name in file.files]) takes it, file being numpy.load(...)"
 
 
 def _onnx(model: Any, path: Path) -> str:
-    exchange.export(model, path)
-    return f"onnxruntime.InferenceSession(...) runs it, with {', '.join(model.export_inputs())}"
+    return "\n".join(f"{file}: onnxruntime.InferenceSession(...) runs it, with {', '.join(inputs)}"
+                     for file, inputs in exchange.export(model, path).items())
 
 
 FORMATS: dict[str, Callable[[Any, Path], str]] = {".onnx": _onnx, ".safetensors": _torch, ".npz": _keras}
@@ -36,7 +36,7 @@ FORMATS: dict[str, Callable[[Any, Path], str]] = {".onnx": _onnx, ".safetensors"
 
 def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("checkpoint", help="a file that `train` wrote")
-    parser.add_argument("file", help="FILE.onnx: the whole model, for ONNX Runtime; FILE.safetensors: all numbers by the names "
+    parser.add_argument("file", help="FILE.onnx: the whole model, for ONNX Runtime, in two files if it reads and then writes; FILE.safetensors: all numbers by the names "
                         "of a PyTorch module that is built alike; FILE.npz: those of recurrent layers as Keras lists them")
 
 
@@ -46,6 +46,6 @@ def run(args: argparse.Namespace) -> None:
         raise CommandError(f"{path} should end in {', '.join(FORMATS)}, which says what is written")
     _, model, _ = opened(args.checkpoint)
     try:
-        print(f"{path}: {FORMATS[path.suffix](model, path)}")
+        print(FORMATS[path.suffix](model, path))
     except (ValueError, TypeError, LookupError, ImportError) as error:
         raise CommandError(str(error)) from error

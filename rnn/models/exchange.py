@@ -37,12 +37,19 @@ def recurrent(model: Module) -> dict[str, Recurrent]:
 
 
 # -- ONNX ---------------------------------------------------------------------------------------------------------------------
-def export(model: Model, path: str | Path) -> None:
-    """The whole model as an ONNX file; its kind, labels and the like stand in the file's metadata as JSON."""
-    file = onnx_model(model, model.export_inputs())
-    about = {name: value for name, value in model.description().items() if name != "layer"}
-    package().helper.set_model_props(file, {"kind": model.kind, **{name: json.dumps(value) for name, value in about.items()}})
-    Path(path).write_bytes(file.SerializeToString())
+def export(model: Model, path: str | Path) -> dict[Path, list[str]]:
+    """The whole model as an ONNX file, or as several, which the names of its parts tell apart (m.read.onnx, m.step.onnx); its
+    kind, labels and the like stand in each file's metadata as JSON. Returns the files, each with its inputs' names."""
+    path, written = Path(path), {}
+    about = {name: value for name, value in model.description().items() if name not in ("layer", "encoder", "decoder")}
+    for method, inputs in model.export_parts().items():
+        file = onnx_model(model, inputs, method=method)
+        props = {"kind": model.kind, **{name: json.dumps(value) for name, value in about.items()}}
+        package().helper.set_model_props(file, props)
+        own = path if method == "forward" else path.with_suffix(f".{method}{path.suffix}")
+        own.write_bytes(file.SerializeToString())
+        written[own] = [value.name for value in file.graph.input]
+    return written
 
 
 def load_onnx(model: Module, path: str | Path) -> None:

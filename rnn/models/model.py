@@ -39,7 +39,12 @@ class Model(Module):
 
     def export_inputs(self) -> dict[str, Any]:
         """The arguments of `forward` that a file for other programs has, described as rnn.interchange.onnx.export_onnx says."""
-        raise TypeError(f"a model of the kind {self.kind!r} has no single step that another program could run")
+        raise NotImplementedError(f"{type(self).__name__} cannot be exported: it has no export_inputs()")
+
+    def export_parts(self) -> dict[str, dict[str, Any]]:
+        """By method, the arguments of each file that other programs need to run the model: of `forward` alone, unless a
+        subclass is run in several parts."""
+        return {"forward": self.export_inputs()}
 
     def save(self, path: Any, more: Mapping[str, Any] | None = None, tensors: Mapping[str, Any] | None = None) -> None:
         """Write the model as JSON and numbers; `more` is stored as JSON beside it, `tensors` among its own."""

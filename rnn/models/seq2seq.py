@@ -17,6 +17,7 @@ from ..layers import Bidirectional, Layer, Recurrent, from_config
 from ..layers.layer import mapped
 from . import bridge
 from .beam import search
+from .exchange import described
 from .model import Model
 
 
@@ -112,6 +113,15 @@ class Seq2Seq(Model):
         inputs, lengths = pad([self.source.encode(text) for text in texts])
         found = self.decode(inputs, lengths, beams, most, normalise)
         return [self.target.decode(symbols[:n]) for symbols, n in zip(found.symbols, found.lengths)]
+
+    def export_parts(self) -> dict[str, dict[str, Any]]:
+        """What is read once, and the step that writes a symbol after each other."""
+        with mg.no_grad():
+            state = described(bridge.shaped(self.decoder, mg.zeros(1, bridge.size(self.decoder))))
+        lengths = (("B",), "int64")
+        extras = {self.memory: ("B", "S", self.encoder.output_size), f"{self.memory}_lengths": lengths} if self.memory else {}
+        return {"read": {"inputs": (("S", "B"), "int64"), "lengths": lengths},
+                "step": {"symbols": (("T", "B"), "int64"), "state": state, "extras": extras}}
 
     # -- as data ------------------------------------------------------------------------------------------------------------
     def description(self) -> dict[str, Any]:

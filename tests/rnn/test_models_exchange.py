@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import minigrad as mg
-from rnn import GRU, LSTM, Recurrent, ResetAfterGRU, ResetBeforeGRU, Stack
+from rnn import GRU, LSTM, Recurrent, ResetAfterGRU, ResetBeforeGRU, Stack, attending
 from rnn.data.text import Vocabulary
 from rnn.models import CharacterModel, Classifier, Forecaster, Regressor, Seq2Seq, Tagger
 from rnn.models.exchange import (
@@ -67,9 +67,26 @@ def test_a_states_file_writes_text_step_by_step(tmp_path, rng):
     assert written == model.write("c", 12, temperature=0)
 
 
-def test_a_model_that_writes_symbol_after_symbol_is_not_exported():
-    with pytest.raises(TypeError, match="a model of the kind 'sequence-to-sequence' has no single step that another program"):
-        Seq2Seq.export_inputs(object.__new__(Seq2Seq))
+@pytest.mark.parametrize("decoder", [Recurrent(attending(LSTM), 3, 5, memory=8), Recurrent(GRU, 3, 5)], ids=["eyes", "no eyes"])
+def test_a_model_that_reads_and_then_writes_is_two_files(tmp_path, rng, decoder):
+    ort = pytest.importorskip("onnxruntime")
+    model = Seq2Seq(Vocabulary("abcdefg"), Vocabulary("uvw"), Recurrent(GRU, 3, 4, bidirectional=True), decoder).eval()
+    files = export(model, tmp_path / "m.onnx")
+    assert [file.name for file in files] == ["m.read.onnx", "m.step.onnx"]
+    read, step = (ort.InferenceSession(file) for file in files)
+    ids, lengths = rng.integers(0, 7, (5, 3)), np.array([5, 2, 4])
+    found = dict(zip((y.name.rpartition(".")[2].removesuffix("_next") for y in read.get_outputs()),
+                     read.run(None, {"inputs": ids, "lengths": lengths})))
+    symbols, written = np.full((1, 3), model.end), []
+    for _ in range(6):
+        given = {i.name: symbols if i.name == "symbols" else found[i.name.rpartition(".")[2]] for i in step.get_inputs()}
+        scores, *state = step.run(None, given)
+        found.update(zip(decoder.State._fields, state))
+        symbols = scores.argmax(-1)
+        written.append(symbols[0])
+    expected = model.decode(ids, lengths, most=6)
+    for row, n in enumerate(expected.lengths):
+        assert [int(of_step[row]) for of_step in written][:n] == expected.symbols[row, :n].tolist()
 
 
 # -- PyTorch ------------------------------------------------------------------------------------------------------------------
