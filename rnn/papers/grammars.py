@@ -72,8 +72,8 @@ COUNTING: dict[str, Any] = {
     "source": "F. A. Gers & J. Schmidhuber, LSTM recurrent networks learn simple context-free and context-sensitive "
               "languages, IEEE Transactions on Neural Networks 12(6):1333-1340, 2001. G. Weiss, Y. Goldberg & E. Yahav, On "
               "the practical computational power of finite precision RNNs for language recognition, ACL 2018",
-    "here": "Trained on strings of n = 1 to 10, Adam from 0.01 down to 0 on batches of 16, at most 64,000 strings; the network as "
-            "it is at the end is tried on every n up to 500. 4 units. Gers & Schmidhuber have 1 or 2 cells with peepholes and "
+    "here": "4 units, trained on strings of n = 1 to 10, Adam from 0.01 down to 0 on batches of 16, 64,000 strings; the "
+            f"network at the end is tried on every n up to {FARTHEST}. Gers & Schmidhuber have 1 or 2 cells with peepholes and "
             "without tanh, make a step of gradient descent with momentum after each string, and try up to 1,000.",
     "columns": {"trained": Column("1 to 10"), "farthest": Column("accepted up to n", 0)},
     "models": {"peephole LSTM": (DiagonalPeepholeLSTM, 4), "LSTM": (LSTM, 4), "GRU": (ResetAfterGRU, 4), "RNN": (RNN, 4)},

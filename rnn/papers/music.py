@@ -30,8 +30,8 @@ def _judge(run: Run) -> list[Look]:
 
 
 DATA = ("The chorales of four parts in the corpus of the package music21 (364 in its version 10.5), a step a quarter note, 88 "
-        "keys; three fifths are trained on, one chooses the look that counts, one is the test. The paper's are 382 (229, 76 and "
-        "77), so that numbers are near each other and not the same in meaning.")
+        "keys; three fifths are trained on, one chooses the look that counts, one is the test. The paper's are 382 (229, 76 "
+        "and 77), so that numbers are near each other and not the same in meaning.")
 COMMON: dict[str, Any] = {
     "trial": music, "quick": 14, "curve": "nats", "lowest": "nats",
     "columns": {"test": Column("nats a step, test", 2), "nats": Column("validation", 2)}}
@@ -61,6 +61,6 @@ GREFF = Paper(
     models={name: (cell, 36) for name, cell in GATES.items()},
     figures={"V": Quote("8.38 at best"), "NFG (no forget gate)": CRITICAL, "NOAF (output not squashed)": CRITICAL,
              "NP (no peepholes)": SAME, "CIFG (coupled gates)": SAME},
-    here=f"{DATA} 36 units of each kind, Adam at 0.01 on batches of 16. The paper searches 200 settings of size, learning rate, "
-         "momentum and input noise for each kind and task, and compares the best tenth.",
+    here=f"{DATA} 36 units of each kind, Adam at 0.01 on batches of 16. The paper searches 200 settings of size, learning "
+         "rate, momentum and input noise for each kind and task, and compares the best tenth.",
     steps=700, seeds=3, **COMMON)

@@ -8,7 +8,7 @@ from typing import Any
 
 from minigrad.nn import Module
 
-from ..data.batch import Batch, Data
+from ..data.batch import Batch
 from ..training import Measure, Plan, Run, call, evaluate
 from ..training.evaluate import Call
 
@@ -34,11 +34,12 @@ class Column:
 
 @dataclass
 class Trial:
-    """One training. judge: looks at it now and then, and tells of each network by name the numbers that the paper's columns
-    show; there is one network, unless the model is many side by side. A network whose "solved" is 1 is done."""
+    """One training, on data that serve `rows` sequences a batch. judge: looks at it now and then, and tells of each network by
+    name the numbers that the paper's columns show; there is one network, unless the model is many side by side. A network whose
+    "solved" is 1 is done."""
 
     model: Module
-    data: Data
+    data: Any
     loss: Measure
     plan: Plan
     judge: Callable[[Run], list[Look]]

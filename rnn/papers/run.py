@@ -59,13 +59,12 @@ def train(trial: Trial) -> list[list[Look]]:
     """Train until every network is solved or the steps are over; returns the looks at each network until it was done."""
     run = _begun(trial)
     networks: list[list[Look]] = []
-    sequences = 0
-    while run.step != run.last:
-        sequences += run.data.batch(run.step).inputs.shape[1]
+    last = trial.plan.steps or 0
+    while run.step < last:
         run.train_step()
-        if run.step % run.every and run.step != run.last:
+        if run.step % run.every and run.step < last:
             continue
-        looks = [{"sequences": sequences, **look} for look in trial.judge(run)]
+        looks = [{"sequences": run.step * trial.data.rows, **look} for look in trial.judge(run)]
         networks = networks or [[] for _ in looks]
         for seen, look in zip(networks, looks):
             if not solved(seen):

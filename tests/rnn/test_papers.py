@@ -1,0 +1,40 @@
+"""What the declarations of papers must say, and that each can be trained."""
+
+import pickle
+import re
+from importlib.util import find_spec
+
+import pytest
+
+import minigrad as mg
+from rnn.papers import PAPERS, music
+from rnn.papers.run import train
+
+QUICK = {(name, next(iter(paper.models))) for name, paper in PAPERS.items() if paper.trial is not music.music}
+PARTS = [pytest.param(name, model, marks=[] if (name, model) in QUICK else pytest.mark.slow)
+         for name, paper in PAPERS.items() for model in paper.models]
+
+
+@pytest.mark.parametrize("name", PAPERS)
+def test_a_paper_says_where_it_is_from_and_what_differs(name):
+    paper = PAPERS[name]
+    assert paper.name == name and paper.title and re.search(r"(19|20)\d\d", paper.source)
+    assert paper.claim.text and paper.claim.checked, "the claim is one that was read"
+    assert set(paper.figures) <= set(paper.models) and all(quote.text for quote in paper.figures.values())
+    assert "paper" in paper.here or "Gers & Schmidhuber" in paper.here, "says what the paper does otherwise"
+    assert paper.curve in paper.columns and set(filter(None, [paper.lowest])) <= set(paper.columns)
+    assert 0 < paper.quick < paper.steps and paper.seeds > 0 and paper.scale in ("linear", "log")
+    assert pickle.loads(pickle.dumps(paper)).models.keys() == paper.models.keys(), "goes to other processes"
+
+
+@pytest.mark.parametrize("name, model", PARTS)
+def test_each_model_trains_and_tells_its_columns(name, model, monkeypatch):
+    paper = PAPERS[name]
+    if paper.trial is music.music and not find_spec("music21"):
+        pytest.skip("the chorales come with the package music21")
+    mg.manual_seed(0)
+    trial = paper.trial(paper.models[model], 1, 0)
+    if hasattr(trial.data, "held_out_batches"):
+        trial.data.held_out_batches = 1
+    networks = train(trial)
+    assert all(set(paper.columns) <= set(looks[0]) for looks in networks)

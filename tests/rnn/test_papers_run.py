@@ -1,0 +1,80 @@
+"""Models times seeds: what counts, when it ends, and that it is the same again."""
+
+import math
+import os
+from dataclasses import replace
+
+import pytest
+
+from rnn import LSTM, Recurrent
+from rnn.data import Adding
+from rnn.models import Regressor
+from rnn.papers import PAPERS, Column, Paper, Quote, Trial
+from rnn.papers import run as run_module
+from rnn.papers.paper import held_out
+from rnn.papers.run import counted, outcomes, train
+from rnn.training import Plan, squared_error
+
+
+def trial(steps=6, judge=None):
+    data = Adding(22, rows=4, held_out_batches=1)
+    return Trial(Regressor(Recurrent(LSTM, 2, 3), 1, pooling="last"), data, squared_error,
+                 Plan(steps=steps, lr=1e-2, validate_every=2), judge or (lambda run: [held_out(run, loss=squared_error)]))
+
+
+def scripted(*looks):
+    """A judge that tells these, one look after another."""
+    told = iter(looks)
+    return lambda run: next(told)
+
+
+def test_looks_say_how_many_sequences_were_trained_on():
+    networks = train(trial(5, scripted([{"x": 1}], [{"x": 2}], [{"x": 3}])))
+    assert networks == [[{"sequences": 8, "x": 1}, {"sequences": 16, "x": 2}, {"sequences": 20, "x": 3}]]
+
+
+def test_a_network_that_is_solved_is_done_and_training_ends_with_the_last():
+    networks = train(trial(20, scripted([{"solved": 0.0}, {"solved": 1.0}], [{"solved": 0.0}, {"solved": 0.0}],
+                                        [{"solved": 1.0}, {"solved": 0.0}])))
+    assert [[look["sequences"] for look in looks] for looks in networks] == [[8, 16, 24], [8]]
+    assert [counted(looks, "")["sequences"] for looks in networks] == [24, 8]
+
+
+def test_of_a_network_that_is_not_solved_the_lowest_look_counts_or_the_last():
+    looks = [{"sequences": n, "loss": loss, "test": test} for n, loss, test in ((1, 3, 5), (2, 1, 6), (3, 2, 7))]
+    assert (counted(looks, "loss")["test"], counted(looks, "")["test"]) == (6, 7)
+    assert math.isnan(counted(looks, "loss")["sequences"]) and looks[1]["sequences"] == 2
+
+
+def small(model, steps, seed):
+    made = trial(steps, None)
+    made.data.seed = seed
+    return made
+
+
+def paper(**changes):
+    return replace(Paper("tiny", "", "", Quote(""), {"A": None, "B": None}, small, 6, 2, 2, {"loss": Column("loss", 6)}, {}, "",
+                         "loss"), **changes)
+
+
+def test_every_model_is_trained_with_every_seed_and_the_same_again():
+    found = [[(n.model, n.seed, n.values["loss"]) for n in networks] for networks in outcomes(paper(), [0, 3], 6, 1)]
+    assert [networks[0][:2] for networks in found] == [("A", 0), ("A", 3), ("B", 0), ("B", 3)]
+    losses = [networks[0][2] for networks in found]
+    assert losses[0] == losses[2] != losses[1] == losses[3]
+    assert [[(n.model, n.seed, n.values["loss"]) for n in networks] for networks in outcomes(paper(), [0, 3], 6, 1)] == found
+
+
+def test_processes_begin_with_one_thread_and_leave_no_trace(monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "7")
+    monkeypatch.delenv("MKL_NUM_THREADS", raising=False)
+    with run_module._one_thread():
+        assert os.environ["OMP_NUM_THREADS"] == os.environ["MKL_NUM_THREADS"] == "1"
+    assert os.environ["OMP_NUM_THREADS"] == "7" and "MKL_NUM_THREADS" not in os.environ
+
+
+@pytest.mark.slow
+def test_processes_compute_what_one_does():
+    reber = replace(PAPERS["reber"], models={"LSTM": PAPERS["reber"].models["LSTM"]})
+    here, there = ([n.looks for networks in outcomes(reber, [0, 1], 60, count) for n in networks] for count in (1, 2))
+    assert here == there and here[0] != here[1]
