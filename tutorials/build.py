@@ -4,7 +4,7 @@
     python tutorials/build.py 01 07      # these
 
 Needs `pip install -e '.[docs]'`. Pictures go to pictures/NN_name/ as SVG, without dates, so that they change only when
-what they show does.
+what they show does. ipykernel warns of TCP: the connection is one within this machine.
 """
 
 import os
