@@ -165,15 +165,15 @@ print(f"norm of the parameters' gradient: {found:.1f}, clipped: {left:.3f}")
 # ## Does it matter?
 #
 # Here is a task that needs nothing but memory. The first step shows one of four symbols; then comes noise; at the end the
-# network must say which symbol it was. We train the RNN and an LSTM with 20, 40 and 80 steps of noise, twice each. Chance
-# is 25 %. What do you expect of the RNN?
+# network must say which symbol it was. Chance is 25 %. We train the RNN with 20 steps of noise and with 120, three times
+# each. What do you expect?
 
 # %%
-def remember(cell, lag, seed, updates=400, rows=64):
+def remember(cell, lag, seed, updates=400, rows=32, **keywords):
     """The share that is right over the last 20 of `updates` batches."""
     mg.manual_seed(seed)
     rng = np.random.default_rng(seed)
-    layer, head = Recurrent(cell, 5, 32), mg.nn.Linear(32, 4)
+    layer, head = Recurrent(cell, 5, 32, **keywords), mg.nn.Linear(32, 4)
     parameters = [*layer.parameters(), *head.parameters()]
     optimizer, right = mg.optim.Adam(parameters, lr=3e-3), []
     for _ in range(updates):
@@ -190,17 +190,21 @@ def remember(cell, lag, seed, updates=400, rows=64):
     return float(np.mean(right[-20:]))
 
 
-scores = {(cell.__name__, lag): [remember(cell, lag, seed) for seed in (0, 1)]
-          for cell in (RNN, LSTM) for lag in (20, 40, 80)}
-for (name, lag), shares in scores.items():
-    print(f"{name:4}  {lag} steps of noise:  " + "  ".join(f"{share:4.0%}" for share in shares))
+right = {}
+
+
+def report(name, cell, lag, **keywords):
+    right[name, lag] = [remember(cell, lag, seed, **keywords) for seed in range(3)]
+    print(f"{name}, {lag} steps of noise:  " + "  ".join(f"{share:4.0%}" for share in right[name, lag]))
+
+
+report("RNN", RNN, 20)
+report("RNN", RNN, 120)
 
 # %% [markdown]
-# With 80 steps between, the RNN guesses. It *could* do the task; the weights that remember exist, as the short lags show.
-# The gradient does not lead there.
-#
-# (Two tries are few, and at 40 steps some seeds succeed and others do not, of the LSTM too. How to report such things
-# honestly is the subject of tutorial 14.)
+# With 120 steps between, the RNN guesses. It *could* do the task; that weights which remember exist, the short lag shows. The
+# gradient does not lead there. (There is no sharp border. When we tried 80 steps with six seeds and batches of 64, one run
+# ended at 100 %, one at 82 %, and four guessed. How to report such things is the subject of tutorial 14.)
 #
 # ## What the LSTM does differently
 #
@@ -211,8 +215,8 @@ for (name, lag), shares in scores.items():
 #
 # No matrix and no tanh stand between $c_{t-1}$ and $c_t$. Going back along this line a gradient is multiplied by $f_t$, the
 # forget gate, which is a number between 0 and 1 for each unit and **chosen by the network**. Where $f_t$ is 1, nothing is
-# lost. That is why an LSTM's forget bias should begin above 0: with `b_f` = 1, the value here, $f$ is about
-# $\sigma(1) = 0.73$; with `b_f` = 4 it is 0.98.
+# lost. At the beginning nothing has been chosen, and $f$ is about $\sigma(b_f)$: 0.73 if the forget gate's bias is 1, which
+# is what an `LSTM` begins with here, and 0.98 if it is 4.
 
 # %%
 lines = {"RNN": flow(layer_of(RNN)), "LSTM, $b_f$ = 1": flow(layer_of(LSTM)),
@@ -226,8 +230,19 @@ ax.legend(fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5))
 fig.tight_layout()
 
 # %% [markdown]
-# These are networks that have learnt nothing yet: the picture shows how far the very first gradients reach, and so what can
-# be learnt at all. Tutorial 7 opens the LSTM and looks at each of its gates.
+# These are networks that have learnt nothing yet: the picture shows how far the very first gradients reach. The LSTM that
+# begins with $b_f = 1$ loses much less than the RNN, but after 100 steps still four orders of magnitude. Can it learn the
+# task with 120 steps? And with $b_f = 4$?
+
+# %%
+report("LSTM, b_f = 1", LSTM, 120)
+report("LSTM, b_f = 4", LSTM, 120, init={"b_f": 4.0})
+
+# %% [markdown]
+# To have an LSTM is not enough. The same six equations guess or succeed according to *one number* at which a bias begins, and
+# the picture foretold it. If your network must bridge a long time, look at its forget bias (an old advice: Gers, Schmidhuber
+# and Cummins gave it in 2000, Jozefowicz, Zaremba and Sutskever again in 2015). Tutorial 7 opens the LSTM and looks at each of
+# its gates.
 #
 # Things to try:
 #
@@ -235,12 +250,13 @@ fig.tight_layout()
 #   (`init={"W_h.h": np.eye(64)}`). Le, Jaitly and Hinton proposed exactly this in 2015. Does the gradient vanish? Does it
 #   explode?
 # - Take `flow` of a `GRU` (tutorial 9).
-# - Train `remember(RNN, 80, seed)` after a start on short lags. Can one network be led along the narrow path?
+# - Train an RNN on short lags first and then on longer ones. Can it be led along the narrow path?
 
 # %%
 assert through[0.5] < 1e-29 and through[2.0] < 1e-29 and 0.1 < through[1.0] < 1
 assert flows[0.5][0] == 0 and flows[1.0][0] < 1e-8 < flows[1.0][-1] and flows[2.0][0] > 1e3
 assert difference < 1e-2
 assert found > 100 and abs(left - 1) < 1e-5
-assert min(scores["RNN", 20]) > 0.9 and max(scores["RNN", 80]) < 0.5 and max(scores["LSTM", 80]) > 0.9
+assert np.median(right["RNN", 20]) > 0.9 and np.median(right["RNN", 120]) < 0.5
+assert np.median(right["LSTM, b_f = 1", 120]) < 0.5 and np.median(right["LSTM, b_f = 4", 120]) > 0.9
 assert lines["LSTM, $b_f$ = 4"][0] > 1e-2 > lines["LSTM, $b_f$ = 1"][0] > 1e3 * lines["RNN"][0]
