@@ -155,6 +155,13 @@ print("d = 3 * b + b:      computed", a.grad, " true 8")
 # The first program is right now, and a second one is wrong: `d` is `8 * a`. Can you see why before the next paragraph
 # says so?
 #
+# ```
+#          ┌─────────────┐
+#          │             v
+# a ════> b ────> c ───> d
+#     twice   times 3
+# ```
+#
 # `d` comes from `c` and `b`, so both wait. `b` is taken first and passes on what it has, which is 1. But `b` is also
 # a source of `c`, and `c` has not been visited: its 3 arrives at `b` *after* `b` has passed its gradient on. Those 3
 # are lost to `a`.
