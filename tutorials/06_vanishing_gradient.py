@@ -69,7 +69,7 @@ for w, gradient in through.items():
 #
 # ## The same with 64 units
 #
-# With many units the factor becomes a matrix: $\partial h_t / \partial h_{t-1} = \mathrm{diag}(1 - h_t^2)\, W_h$. We let a
+# With many units the factor becomes a matrix: $\partial h_t / \partial h_{t-1} = \mathrm{diag}(1 - h_t^2) \cdot W_h$. We let a
 # layer of 64 units read 100 random vectors, and ask how its last output depends on each of them. That is one call of
 # `backward`: the gradient of the last output by *all* inputs.
 #

@@ -159,7 +159,7 @@ print(f"{run.best.loss:.2f} bits per character on text that it has not seen; bli
 print(model.write("The ", 160, temperature=0.6))
 
 # %% [markdown]
-# Little more than a quarter of a minute of training, and it writes something that has the shape of English words. Let it
+# After so little training it writes something that has the shape of English words. Let it
 # read 20,000 characters of the part that was held out, and write down all gates and states at each character.
 
 # %%

@@ -131,6 +131,7 @@ print(refusal)
 # PyTorch's documentation defines its GRU by these equations (with $b_{ir}$ for the bias beside $W_{ir}$, and so on):
 #
 # $$r = \sigma(W_{ir} x + b_{ir} + W_{hr} h + b_{hr}) \qquad z = \sigma(W_{iz} x + b_{iz} + W_{hz} h + b_{hz})$$
+#
 # $$n = \tanh(W_{in} x + b_{in} + r * (W_{hn} h + b_{hn})) \qquad h' = (1 - z) * n + z * h$$
 #
 # and stores the three parts of each kind one below the other, in the order r, z, n. We export a layer's weights under
