@@ -10,6 +10,7 @@ from typing import Any
 
 import minigrad as mg
 
+from .. import parallel
 from ..models import Model
 from ..training import Bar, CsvLog, Report, Run, TensorBoardLog, draw_curve, fit
 from ..training.checkpoint import LAST
@@ -58,18 +59,22 @@ def run(args: argparse.Namespace) -> None:
     given = {name: value for name, value in vars(args).items() if value is not None and name not in NO_OPTIONS}
     bar = Bar()
     try:
-        begun, model = _stored(args.resume, task, given) if args.resume else ({}, None)
-        options = {**task.defaults, **begun, **given}
-        done = _trained(task, argparse.Namespace(**{**vars(args), **options}), options, model, bar)
+        with parallel.joined() as ranks:
+            begun, model = _stored(args.resume, task, given) if args.resume else ({}, None)
+            options = {**task.defaults, **begun, **given}
+            done = _trained(task, argparse.Namespace(**{**vars(args), **options}), options, model, bar, ranks)
+            if not ranks.rank:
+                print(_told(task, done, options))
     except (ValueError, TypeError, LookupError, ImportError) as error:
         raise CommandError(str(error)) from error
     except KeyboardInterrupt:
         raise KeyboardInterrupt(_stopped(bar)) from None
-    print(_told(task, done, options))
 
 
-def _trained(task: Task, args: argparse.Namespace, options: dict[str, Any], model: Model | None, bar: Bar) -> Run:
+def _trained(task: Task, args: argparse.Namespace, options: dict[str, Any], model: Model | None, bar: Bar,
+             ranks: parallel.Ranks) -> Run:
     how = plan(args)
+    ranks.use(args.device)
     mg.manual_seed(args.seed)
     data = task.data(args, model)
     model = task.model(args, data) if model is None else model
@@ -80,7 +85,7 @@ def _trained(task: Task, args: argparse.Namespace, options: dict[str, Any], mode
     reports += [TensorBoardLog(out)] if args.tensorboard else []
     return fit(model, data, task.loss(data), how, optimizer=task.optimizer(model, args.lr), measures=task.measures(data),
                unit=task.unit, call=task.call, out=out, resume=args.resume, reports=reports,
-               about={"task": task.name, "options": options})
+               about={"task": task.name, "options": options}, ranks=ranks)
 
 
 def _stored(path: str, task: Task, given: dict[str, Any]) -> tuple[dict[str, Any], Model]:

@@ -10,6 +10,7 @@ import numpy as np
 
 import minigrad as mg
 
+from ..layers.layer import mapped
 from ..models.model import restore, save
 from . import carry
 
@@ -20,9 +21,13 @@ LAST, BEST = "checkpoint.safetensors", "best.safetensors"
 
 
 def write(run: Run, folder: Path) -> None:
-    """The run as checkpoint.safetensors; if its last validation is the best, the model alone as best.safetensors."""
+    """The run as checkpoint.safetensors; if its last validation is the best, the model alone as best.safetensors. Of several
+    ranks the first writes."""
+    state = run.ranks.whole(dict(carry.stored(run.state)))
+    if run.ranks.rank:
+        return
     tensors = {f"optimizer.{name}": value for name, value in run.optimizer.state_dict().items()}
-    tensors |= {**dict(carry.stored(run.state)), "losses": np.array(run.losses)}
+    tensors |= {**state, "losses": np.array(run.losses)}
     about = {**run.about, "step": run.step}
     save(folder / LAST, run.model, {**about, "plan": asdict(run.plan), "random": mg.random.get_state(),
                                     "validations": [asdict(v) for v in run.validations]}, tensors)
@@ -37,7 +42,7 @@ def resume(run: Run, path: str | Path) -> None:
         raise ValueError(f"{path} holds a model alone; a run goes on from {LAST} beside it")
     run.plan.check_same(more["plan"])
     run.optimizer.load_state_dict({n.removeprefix("optimizer."): t for n, t in tensors.items() if n.startswith("optimizer.")})
-    run.state = carry.restored(tensors, next(run.model.parameters()).device)
+    run.state = mapped(run.ranks.own_rows, carry.restored(tensors, next(run.model.parameters()).device))
     run.step, run.losses = more["step"], tensors["losses"].tolist()
     for validation in more["validations"]:
         run.note(**validation)

@@ -17,6 +17,7 @@ from minigrad.tensor import Tensor
 
 from ..data.batch import Batch, Data
 from ..layers import detached
+from ..parallel.ranks import ALONE, Ranks
 from . import checkpoint, guard
 from .evaluate import Call, call, continues, evaluate
 from .measures import LOSS, Measure, Unit
@@ -46,6 +47,7 @@ class Run:
     call: Call
     out: Path | None
     about: Mapping[str, Any]
+    ranks: Ranks = ALONE
 
     def __post_init__(self) -> None:
         per_epoch = self.data.batches_per_epoch
@@ -67,7 +69,8 @@ class Run:
         mean, count, state = self._mean(batch, before)
         self.optimizer.zero_grad()
         mean.backward()
-        loss = mean.item() * self.unit.scale
+        loss, count = self.ranks.mean(self.optimizer.parameters, mean.item(), count)
+        loss *= self.unit.scale
         norm = optim.clip_grad_norm(self.optimizer.parameters, self.plan.clip or math.inf)
         if not (math.isfinite(loss) and math.isfinite(norm)):
             mg.random.set_state(begun)                  # the same masks are drawn again
@@ -80,8 +83,10 @@ class Run:
     def validate(self) -> Validation:
         """The loss and all measures over the held-out part; written down, and saved with the run."""
         carried = hasattr(self.data, "continues")
-        values = evaluate(self.model, self.data.held_out(), {"loss": self.loss, **self.measures}, self.call, carried)
+        measures = {"loss": self.loss, **self.measures}
+        values = evaluate(self.model, self.data.held_out(), measures, self.call, carried, self.ranks)
         self.note(self.step, values.pop("loss") * self.unit.scale, values)
+        self.ranks.check_same(self.model)
         if self.out is not None:
             checkpoint.write(self, self.out)
         return self.validations[-1]
@@ -101,7 +106,7 @@ class Run:
             seen += count
             self.losses.append(loss)
             now = time.perf_counter()
-            late = self.plan.minutes is not None and now - began > 60 * self.plan.minutes
+            late = self.plan.minutes is not None and self.ranks.first(now - began > 60 * self.plan.minutes)
             speed, validation = seen / (now - began - paused), None
             if self.step % self.every == 0 or self.step == self.last or late:
                 validation = self.validate()
@@ -121,13 +126,14 @@ class Run:
         return "steps" if self.step == self.last else "minutes" if late else "" if patient else "patience"
 
     def _mean(self, batch: Batch, state: Any) -> tuple[Tensor, int, Any]:
-        outputs, state = self.call(self.model, batch, state)
-        total, count = self.loss(outputs, batch)
+        with self.ranks.drawing(batch):
+            outputs, state = self.call(self.model, own := self.ranks.share(batch), state)
+        total, count = self.loss(outputs, own)
         return total / max(count, 1), count, state
 
     def _diagnosis(self, loss: float, batch: Batch, state: Any) -> str:
         what = f"the loss is {loss}" if not math.isfinite(loss) else f"the loss is {loss:.3g} and its gradient is not finite"
-        why = guard.explained(self.model, batch, lambda: self._mean(batch, state)[0])
+        why = self.ranks.first_told(guard.explained(self.model, batch, lambda: self._mean(batch, state)[0]))
         saved = f"go on from {self.out / checkpoint.LAST}, or " if self.out and self.validations else ""
         return (f"step {self.step + 1}: {what}; {why or 'computed operation by operation, everything is finite'}; {saved}begin "
                 f"again with a lower learning rate (now {self.plan.lr}) or a smaller clip (now {self.plan.clip})")
@@ -136,7 +142,7 @@ class Run:
 def fit(model: Module, data: Data, loss: Measure, plan: Plan | None = None, *, optimizer: optim.Optimizer | None = None,
         measures: Mapping[str, Measure] | None = None, unit: Unit = LOSS, call: Call = call, out: str | Path | None = None,
         resume: str | Path | None = None, reports: Iterable[Report] = (), about: Mapping[str, Any] | None = None,
-        **of_plan: Any) -> Run:
+        ranks: Ranks = ALONE, **of_plan: Any) -> Run:
     """Train a model on data until a budget is over.
 
         run = fit(Classifier(layer, labels), data, cross_entropy, epochs=20, lr=3e-3, patience=3, out="runs/mine",
@@ -155,6 +161,8 @@ def fit(model: Module, data: Data, loss: Measure, plan: Plan | None = None, *, o
     resume:     a checkpoint to go on from. The other arguments are those of the first run; only budgets may differ.
     reports:    are told of every step: Bar, CsvLog, TensorBoardLog, or your own.
     about:      what else a checkpoint stores as JSON.
+    ranks:      processes that train together, each its share of a batch's rows (`rnn.parallel.joined`); the losses are those of
+                one process, and the parts of a state that is carried are (layers, rows, size). Rank 0 writes and reports.
 
     Raises NotFinite, naming the first equation that went bad, if a loss or a gradient is not finite.
     """
@@ -165,11 +173,12 @@ def fit(model: Module, data: Data, loss: Measure, plan: Plan | None = None, *, o
     if folder is not None:
         folder.mkdir(parents=True, exist_ok=True)
     run = Run(model, data, loss, plan, optimizer or optim.Adam(model.parameters(), plan.lr), measures or {}, unit, call, folder,
-              about or {})
+              about or {}, ranks)
     if resume is not None:
         checkpoint.resume(run, resume)
+    ranks.check_same(model)
     with ExitStack() as ends:
-        for report in (reports := list(reports)):
+        for report in (reports := [] if ranks.rank else list(reports)):
             report.begin(run)
             ends.callback(report.end)
         run.run(reports)

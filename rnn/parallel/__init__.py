@@ -1,0 +1,6 @@
+"""More than one process: ranks that train one model together, on one machine or several, and pools for many trainings."""
+
+from .mpi import MPIRanks, joined, started_by_mpiexec
+from .ranks import ALONE, Ranks
+
+__all__ = ["ALONE", "MPIRanks", "Ranks", "joined", "started_by_mpiexec"]
