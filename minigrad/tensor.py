@@ -108,7 +108,7 @@ class Tensor(Operators):
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         if self.device != "cpu":
-            raise TypeError("this tensor is on a GPU; .numpy() copies it to the CPU")
+            raise TypeError(f"this tensor is on the device {self.device!r}; .numpy() copies it to the CPU")
         return np.array(self._array, dtype) if copy or dtype is not None else self.numpy()
 
     def __dlpack__(self, *, stream: Any = None, max_version: tuple[int, int] | None = None, dl_device: Any = None,
@@ -223,14 +223,13 @@ _PLAIN = {int, float, bool}
 
 
 class Parameter(Tensor):
-    """A tensor to be trained, from an array, a tensor or numbers: a leaf that requires a gradient and takes new values by
-    `assign`."""
+    """A tensor to be trained, with a copy of an array, a tensor or numbers, on the device on which `tensor` puts them: a leaf
+    that requires a gradient and takes new values by `assign`."""
 
     __slots__ = ("version",)
 
     def __init__(self, data: Any, requires_grad: bool = True):
-        data = data if isinstance(data, Tensor) or backends.is_array(data) else tensor(data)
-        super().__init__(data._array if isinstance(data, Tensor) else data, requires_grad)
+        super().__init__((data if isinstance(data, Tensor) else tensor(data))._array, requires_grad)
         self.version = 0
 
     def assign(self, values: Any) -> None:

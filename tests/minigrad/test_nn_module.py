@@ -155,3 +155,9 @@ def test_an_argument_that_writes_models_down_decides_how_they_are_called():
     recorder = Recorder()
     assert Linear(2, 3)(recorder) == ("Linear", (recorder,), {})
     assert Dropout()(x=recorder) == ("Dropout", (), {"x": recorder})
+
+
+def test_modules_are_made_on_the_default_device(device):
+    layer = mg.nn.Linear(2, 3)
+    assert layer.weight.device == layer.bias.device == device
+    assert layer(mg.ones(1, 2)).device == device
