@@ -76,16 +76,45 @@ class Operators:
     __hash__ = object.__hash__
 
     # -- functions ------------------------------------------------------------------------------------------------------
-    def exp(self): return apply(e.exp, self)
-    def expm1(self): return apply(e.expm1, self)
-    def log(self): return apply(e.log, self)
-    def log1p(self): return apply(e.log1p, self)
-    def sqrt(self): return apply(e.sqrt, self)
-    def abs(self): return apply(e.absolute, self)
-    def sign(self): return apply(e.sign, self)
-    def sin(self): return apply(e.sin, self)
-    def cos(self): return apply(e.cos, self)
-    def tanh(self): return apply(e.tanh, self)
+    def exp(self):
+        """e^x."""
+        return apply(e.exp, self)
+
+    def expm1(self):
+        """e^x - 1, accurate near 0."""
+        return apply(e.expm1, self)
+
+    def log(self):
+        """The natural logarithm; of 0 it is -inf, of negative numbers NaN."""
+        return apply(e.log, self)
+
+    def log1p(self):
+        """log(1 + x), accurate near 0."""
+        return apply(e.log1p, self)
+
+    def sqrt(self):
+        """The square root; NaN of negative numbers."""
+        return apply(e.sqrt, self)
+
+    def abs(self):
+        """|x|; its gradient at 0 is 0."""
+        return apply(e.absolute, self)
+
+    def sign(self):
+        """-1, 0 or 1; no gradient."""
+        return apply(e.sign, self)
+
+    def sin(self):
+        """The sine of an angle in radians."""
+        return apply(e.sin, self)
+
+    def cos(self):
+        """The cosine of an angle in radians."""
+        return apply(e.cos, self)
+
+    def tanh(self):
+        """The hyperbolic tangent."""
+        return apply(e.tanh, self)
 
     def sigmoid(self):
         """1 / (1 + exp(-x))."""
@@ -110,9 +139,17 @@ class Operators:
         positive = self > 0
         return where(positive, self, alpha * expm1(where(positive, 0.0, self)))
 
-    def power(self, exponent): return apply(e.power, self, exponent)
-    def maximum(self, other): return apply(e.maximum, self, other)
-    def minimum(self, other): return apply(e.minimum, self, other)
+    def power(self, exponent):
+        """x^exponent, of which both may be tensors; NaN where x is negative and the exponent no whole number."""
+        return apply(e.power, self, exponent)
+
+    def maximum(self, other):
+        """The larger of two, element by element; where they are equal they share the gradient."""
+        return apply(e.maximum, self, other)
+
+    def minimum(self, other):
+        """The smaller of two, element by element; where they are equal they share the gradient."""
+        return apply(e.minimum, self, other)
 
     @composite
     def clip(self, low=None, high=None):
@@ -129,10 +166,21 @@ class Operators:
         return apply(e.stop_gradient, self)
 
     # -- reductions: axis is an int, a tuple or None (all) ----------------------------------------------------------------
-    def sum(self, axis=None, keepdims=False): return apply(reductions.sum, self, axis=axis, keepdims=keepdims)
-    def mean(self, axis=None, keepdims=False): return apply(reductions.mean, self, axis=axis, keepdims=keepdims)
-    def max(self, axis=None, keepdims=False): return apply(reductions.max, self, axis=axis, keepdims=keepdims)
-    def min(self, axis=None, keepdims=False): return apply(reductions.min, self, axis=axis, keepdims=keepdims)
+    def sum(self, axis=None, keepdims=False):
+        """The sum over the axes; with `keepdims` they stay, of size 1."""
+        return apply(reductions.sum, self, axis=axis, keepdims=keepdims)
+
+    def mean(self, axis=None, keepdims=False):
+        """The mean over the axes; with `keepdims` they stay, of size 1."""
+        return apply(reductions.mean, self, axis=axis, keepdims=keepdims)
+
+    def max(self, axis=None, keepdims=False):
+        """The largest along the axes; equal ones share the gradient."""
+        return apply(reductions.max, self, axis=axis, keepdims=keepdims)
+
+    def min(self, axis=None, keepdims=False):
+        """The smallest along the axes; equal ones share the gradient."""
+        return apply(reductions.min, self, axis=axis, keepdims=keepdims)
 
     @composite
     def var(self, axis=None, keepdims=False):
@@ -144,7 +192,9 @@ class Operators:
         """Where the largest stands along one axis; integers, no gradient."""
         return apply(reductions.argmax, self, axis=axis)
 
-    def cumsum(self, axis=-1): return apply(reductions.cumsum, self, axis=axis)
+    def cumsum(self, axis=-1):
+        """The sums of the first 1, 2, ... numbers along one axis."""
+        return apply(reductions.cumsum, self, axis=axis)
 
     @composite
     def logsumexp(self, axis=-1, keepdims=False):
@@ -166,6 +216,7 @@ class Operators:
 
     @composite
     def log_softmax(self, axis=-1):
+        """log(softmax(x)), without overflow."""
         return self - Operators.logsumexp(self, axis, keepdims=True)
 
     # -- products -------------------------------------------------------------------------------------------------------
@@ -182,6 +233,7 @@ class Operators:
         return apply(products.contract, self, other)
 
     def einsum(self, *others, subscripts):
+        """Sum of products, like numpy.einsum; `minigrad.einsum` takes the subscripts first."""
         return apply(products.einsum, self, *others, subscripts=subscripts)
 
     # -- layout ---------------------------------------------------------------------------------------------------------
@@ -197,16 +249,34 @@ class Operators:
         return apply(layout.transpose, self, axes=_shape(axes) or None)
 
     def swapaxes(self, a: int, b: int):
+        """Two axes in each other's place."""
         axes = list(range(self.ndim))
         axes[a], axes[b] = axes[b], axes[a]
         return transpose(self, tuple(axes))
 
-    def expand_dims(self, axis): return apply(layout.expand_dims, self, axis=axis)
-    def squeeze(self, axis=None): return apply(layout.squeeze, self, axis=axis)
-    def broadcast_to(self, *shape): return apply(layout.broadcast_to, self, shape=_shape(shape))
-    def broadcast_like(self, other): return apply(layout.broadcast_like, self, other)
-    def flip(self, axis=None): return apply(layout.flip, self, axis=axis)
-    def astype(self, dtype): return apply(layout.astype, self, dtype=dtype)
+    def expand_dims(self, axis):
+        """With an axis of size 1, or a tuple of them, at a position in the result."""
+        return apply(layout.expand_dims, self, axis=axis)
+
+    def squeeze(self, axis=None):
+        """Without an axis of size 1, a tuple of them, or all of them."""
+        return apply(layout.squeeze, self, axis=axis)
+
+    def broadcast_to(self, *shape):
+        """Spread to a shape, given as ints or one tuple; its gradient is summed."""
+        return apply(layout.broadcast_to, self, shape=_shape(shape))
+
+    def broadcast_like(self, other):
+        """Spread to the shape of another operand, whose sizes may be known only at run time."""
+        return apply(layout.broadcast_like, self, other)
+
+    def flip(self, axis=None):
+        """In reverse order along one axis, a tuple of them, or all."""
+        return apply(layout.flip, self, axis=axis)
+
+    def astype(self, dtype):
+        """With another dtype; the gradient gets the old one again."""
+        return apply(layout.astype, self, dtype=dtype)
 
     def __getitem__(self, index):
         index = index if isinstance(index, tuple) else (index,)
@@ -216,7 +286,9 @@ class Operators:
         raise TypeError("tensors are not assigned to, as gradients may still need the old value: build the new one "
                         "with where, concatenate or stack (a parameter is given new values by .assign)")
 
-    def place(self, like, index): return apply(layout.place, self, like, index=index)
+    def place(self, like, index):
+        """Zeros in the shape of `like`, with this value added at `index`: what an index's gradient is."""
+        return apply(layout.place, self, like, index=index)
 
     def pad(self, widths, value: float = 0.0):
         """`widths` (before, after) for each axis, filled with `value`."""
@@ -254,7 +326,9 @@ class Operators:
     def __iter__(self): return iter(unstack(self))
 
     @property
-    def ndim(self) -> int: return len(self.shape)
+    def ndim(self) -> int:
+        """The number of axes."""
+        return len(self.shape)
 
     @property
     def T(self):
