@@ -45,20 +45,15 @@ class LSTM(Cell):
 #
 # To see what the gates do, we take a cell of one unit and set its weights ourselves. All weights are 0 at first, so that
 # only the biases act. $\sigma(10)$ is practically 1 and $\sigma(-10)$ practically 0: a bias of 10 holds a gate open, one of
-# -10 holds it shut.
+# -10 holds it shut. `W_g.x` is the weight of the candidate `g` on the input `x`.
 
 # %%
 OPEN, SHUT = 10.0, -10.0
 
 
-def one_unit(**parameters):
-    """An LSTM of one unit that reads one number a step; weights are 0 unless given, as W_f_x for `W_f.x`."""
-    layer = Recurrent(LSTM, input_size=1, hidden_size=1, init=lambda name, shape: np.zeros(shape))
-    known = layer.cell.weights
-    for name, value in parameters.items():
-        name = name if name in known else name[:3] + "." + name[4:]
-        known[name].assign([value] if known[name].ndim == 1 else [[value]])
-    return layer
+def one_unit(parameters):
+    """An LSTM of one unit that reads one number a step. parameters: numbers by name; all others are 0."""
+    return Recurrent(LSTM, input_size=1, hidden_size=1, init={"default": lambda name, shape: np.zeros(shape), **parameters})
 
 
 def trace(layer, inputs):
@@ -74,7 +69,7 @@ def show(inputs, seen):
 
 
 inputs = [0.5, 0, 0, 0, 0]
-remembers = trace(one_unit(b_f=OPEN, b_i=OPEN, b_o=OPEN, W_g_x=1.0), inputs)
+remembers = trace(one_unit({"b_f": OPEN, "b_i": OPEN, "b_o": OPEN, "W_g.x": 1.0}), inputs)
 show(inputs, remembers)
 
 # %% [markdown]
@@ -85,10 +80,10 @@ show(inputs, remembers)
 
 # %%
 inputs = [0.5, 0.5, 0.5, 0.5, 0.5]
-adds = trace(one_unit(b_f=OPEN, b_i=OPEN, b_o=OPEN, W_g_x=1.0), inputs)
+adds = trace(one_unit({"b_f": OPEN, "b_i": OPEN, "b_o": OPEN, "W_g.x": 1.0}), inputs)
 print("forget gate at 1:")
 show(inputs, {name: adds[name] for name in ("g", "c", "h")})
-leaks = trace(one_unit(b_f=0.0, b_i=OPEN, b_o=OPEN, W_g_x=1.0), inputs)
+leaks = trace(one_unit({"b_f": 0.0, "b_i": OPEN, "b_o": OPEN, "W_g.x": 1.0}), inputs)
 print("\nforget gate at 1/2:")
 show(inputs, {name: leaks[name] for name in ("g", "c", "h")})
 
@@ -102,7 +97,7 @@ show(inputs, {name: leaks[name] for name in ("g", "c", "h")})
 
 # %%
 inputs = [0.4, 0.4, 1.0, 0.4, 0.4, -0.4, 1.5, 0.4]
-latches = trace(one_unit(W_i_x=40.0, b_i=-28.0, W_f_x=-40.0, b_f=28.0, b_o=OPEN, W_g_x=1.0), inputs)
+latches = trace(one_unit({"W_i.x": 40, "b_i": -28, "W_f.x": -40, "b_f": 28, "b_o": OPEN, "W_g.x": 1}), inputs)
 show(inputs, latches)
 
 # %% [markdown]

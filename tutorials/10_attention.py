@@ -118,8 +118,8 @@ for text in ("domingo, 23 de mayo de 2021", "23. Mai 2021", "May 23, 2021", "23/
     print(f"{text:28} {model.write([text])[0]}")
 
 # %% [markdown]
-# The difference is not one of degree. With more training the model without attention learns the task as well, since nothing
-# but the narrow place is against it; but it must learn to put ten characters into one vector and to take them out in order.
+# The difference is not one of degree. Not that the model without attention could never learn it: with ten times the updates,
+# 1,500, it reached 81 % when we tried. But it must learn to put ten characters into one vector and to take them out in order.
 # The other one learns where to look.
 #
 # And does it look where a person would? For each character written, `decode` returns the weights over what was read.
