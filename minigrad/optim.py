@@ -29,6 +29,8 @@ class Optimizer:
         self.averages = [{name: backends.of(p._array).xp.zeros_like(p._array) for name in self.slots} for p in self.parameters]
 
     def update(self, xp: Any, p: Any, g: Any, average: dict[str, Any]) -> Any:
+        """A parameter's new values from its values `p`, its gradient `g` and its running averages: arrays of the module `xp`,
+        all of its shape. `average` is changed in place."""
         raise NotImplementedError
 
     def step(self) -> None:
@@ -39,6 +41,7 @@ class Optimizer:
                 p.assign(self.update(backends.of(p._array).xp, p._array, p.grad._array, average))
 
     def zero_grad(self) -> None:
+        """Forget the gradients."""
         for p in self.parameters:
             p.grad = None
 
@@ -99,6 +102,7 @@ class Adam(Optimizer):
         return p - self.change(xp, g, average)
 
     def change(self, xp: Any, g: Any, average: dict[str, Any]) -> Any:
+        """What a step takes away from a parameter."""
         b1, b2 = self.betas
         average["mean"] = b1 * average["mean"] + (1 - b1) * g
         average["square"] = b2 * average["square"] + (1 - b2) * g * g
@@ -152,6 +156,7 @@ def clip_grad_value(parameters: Iterable[Parameter], limit: float) -> None:
 
 # -- learning-rate schedules: functions of the step, counted from 0, to assign to optimizer.lr ---------------------------------
 def constant(lr: float) -> Callable[[int], float]:
+    """The same at all steps."""
     return lambda step: lr
 
 
@@ -188,6 +193,7 @@ class Plateau:
         return self.lr
 
     def observe(self, value: float) -> None:
+        """Take a value into account, such as a validation's loss; the lower, the better."""
         if value < self.lowest * (1 - self.threshold):
             self.lowest, self.waited = value, 0
             return

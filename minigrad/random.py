@@ -34,6 +34,7 @@ def get_state() -> dict[str, Any]:
 
 
 def set_state(state: dict[str, Any]) -> None:
+    """Continue from what `get_state` gave."""
     _generator.bit_generator.state = state
 
 

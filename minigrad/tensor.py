@@ -61,18 +61,22 @@ class Tensor(Operators):
 
     @property
     def shape(self) -> tuple[int, ...]:  # type: ignore[override]
+        """The sizes of the axes."""
         return self._array.shape
 
     @property
     def dtype(self) -> np.dtype:
+        """NumPy's dtype of the numbers."""
         return self._array.dtype
 
     @property
     def size(self) -> int:
+        """How many numbers it holds."""
         return self._array.size
 
     @property
     def device(self) -> str:
+        """Where they are: "cpu" or "cuda"."""
         return backends.of(self._array).device
 
     def numpy(self) -> np.ndarray:
@@ -86,6 +90,7 @@ class Tensor(Operators):
         return self._array.item()
 
     def tolist(self) -> Any:
+        """The numbers as Python numbers in nested lists."""
         return self.numpy().tolist()
 
     def __float__(self) -> float: return float(self.item())

@@ -137,10 +137,12 @@ class Cell(Module, metaclass=CellType):
 
     @property
     def dtype(self) -> np.dtype:
+        """Of the parameters, and so of all that goes in and comes out."""
         return next(iter(self.weights.values())).dtype if self.weights else self._dtype
 
     @property
     def device(self) -> str:
+        """Where the parameters are: "cpu" or "cuda"."""
         return next(iter(self.weights.values())).device if self.weights else "cpu"
 
     def forward(self, x: Tensor, state: Any = None, capture: Sequence[str] = (), **extras: Any) -> tuple[Any, ...]:

@@ -39,6 +39,7 @@ def of(array: Any) -> Backend:
 
 
 def is_array(value: Any) -> bool:
+    """Is `value` an array of a backend that has been asked for?"""
     return type(value) in _BY_ARRAY_TYPE
 
 

@@ -70,6 +70,7 @@ class Graph:
 
     # -- JSON: numbers, names and shapes only; reading it runs no code ------------------------------------------------------
     def to_json(self) -> dict[str, Any]:
+        """As dicts, lists, strings and numbers."""
         position = {id(node): i for i, node in enumerate(self.nodes)}
         nodes = [{"name": node.name, "shape": list(node.shape)} if node.op is None else
                  {"name": node.name, "op": node.op.name, "attributes": _encode(node.attributes),
@@ -80,6 +81,7 @@ class Graph:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Graph:
+        """The graph that `to_json` described. Raises ValueError for an operation that this version does not have."""
         nodes: list[Symbol] = []
         for entry in data["nodes"]:
             if "op" not in entry:

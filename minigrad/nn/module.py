@@ -22,6 +22,7 @@ class Module:
     training = True
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
+        """What a call of the module computes; the docstring of its class gives arguments and shapes."""
         raise NotImplementedError(f"{type(self).__name__} has no forward")
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -51,6 +52,7 @@ class Module:
                                if isinstance(child, (Parameter, Module, dict, list, tuple))])
 
     def modules(self) -> Iterator[Module]:
+        """This module and all inside, each once."""
         return (value for _, value in self.named_modules())
 
     def named_modules(self) -> Iterator[tuple[str, Module]]:
@@ -58,9 +60,11 @@ class Module:
         return ((path, value) for path, value in self._walk() if isinstance(value, Module))
 
     def named_parameters(self) -> Iterator[tuple[str, Parameter]]:
+        """All parameters inside, each once, with their paths joined by dots: `layers.0.forward.W_f.h`."""
         return ((path, value) for path, value in self._walk() if isinstance(value, Parameter))
 
     def parameters(self) -> Iterator[Parameter]:
+        """All parameters inside, each once."""
         return (p for _, p in self.named_parameters())
 
     def zero_grad(self) -> None:
@@ -88,11 +92,13 @@ class Module:
         return self
 
     def train(self, mode: bool = True) -> Module:
+        """Set all modules inside to training, or with False to evaluation; returns this one."""
         for module in self.modules():
             module.training = mode
         return self
 
     def eval(self) -> Module:
+        """Set all modules inside to evaluation; returns this one."""
         return self.train(False)
 
     def to(self, device: str | None = None, dtype: Any = None) -> Module:

@@ -50,6 +50,7 @@ class Op:
 
     @property
     def elementwise(self) -> bool:
+        """Does it have a C form, so that kernels can compute it number by number?"""
         return self.c is not None
 
     @cached_property

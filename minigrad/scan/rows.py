@@ -111,6 +111,7 @@ class Rows:
         return array if self.order is None else array[self.order]
 
     def unsort(self, array: Any) -> Any:
+        """(rows, ...) in the order in which they were given."""
         return array if self.order is None else array[self.back]
 
     @cached_property

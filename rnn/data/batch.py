@@ -33,9 +33,12 @@ class Data(Protocol):
     """
 
     @property
-    def input_size(self) -> int: ...
+    def input_size(self) -> int:
+        """The number of features, or of different ids."""
+
     @property
-    def output_size(self) -> int: ...
+    def output_size(self) -> int:
+        """The number of a target's numbers, or of classes."""
 
     @property
     def batches_per_epoch(self) -> int | None:
@@ -72,9 +75,11 @@ class Drawn(ABC):
                              f"{self.held_out_batches}")
 
     def batch(self, number: int) -> Batch:
+        """Batch `number`: the same in every call, and unlike any other."""
         return self.draw(generator(self.seed, TRAINING, number))
 
     def held_out(self) -> Iterator[Batch]:
+        """Batches for validation, the same in every call, drawn apart from those of training."""
         return (self.draw(generator(self.seed, HELD_OUT, k)) for k in range(self.held_out_batches))
 
     @abstractmethod

@@ -99,14 +99,17 @@ class Counting(Drawn):
 
     @property
     def symbols(self) -> str:
+        """The letters, then S."""
         return self.letters + "S"
 
     @property
     def input_size(self) -> int:
+        """The number of symbols."""
         return len(self.letters) + 1
 
     @property
     def output_size(self) -> int:
+        """The number of symbols: the letters, and the end."""
         return len(self.letters) + 1
 
     def draw(self, rng: np.random.Generator) -> Batch:

@@ -107,6 +107,7 @@ class TemporalOrder(Drawn):
 
     @property
     def output_size(self) -> int:
+        """The number of classes: 2 to the power of the relevant symbols."""
         return 1 << self.relevant
 
     def draw(self, rng: np.random.Generator) -> Batch:

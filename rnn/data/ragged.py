@@ -75,16 +75,20 @@ class Ragged:
 
     @property
     def output_size(self) -> int:
+        """The number of classes."""
         return len(self.classes)
 
     @property
     def batches_per_epoch(self) -> int:
+        """How many batches serve every training sequence once."""
         return self.buckets.batches_per_epoch
 
     def batch(self, number: int) -> Batch:
+        """Batch `number` for training, of sequences of similar lengths."""
         return _together(self.training, self.buckets.indices(number))
 
     def held_out(self) -> Iterator[Batch]:
+        """The validation sequences, in batches, the shortest first."""
         order = np.argsort(_lengths(self.validation), kind="stable")
         return (_together(self.validation, batch) for batch in cut(order, self.rows))
 

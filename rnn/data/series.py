@@ -83,20 +83,25 @@ class Windows:
 
     @property
     def input_size(self) -> int:
+        """The number of quantities."""
         return self.values.shape[1]
 
     @property
     def output_size(self) -> int:
+        """The numbers of a forecast: horizon * targets."""
         return self.horizon * len(self.columns)
 
     @property
     def batches_per_epoch(self) -> int:
+        """How many batches serve every training window once."""
         return self.buckets.batches_per_epoch
 
     def batch(self, number: int) -> Batch:
+        """Batch `number` of training windows, standardised."""
         return self._windows(self.buckets.indices(number))
 
     def held_out(self) -> Iterator[Batch]:
+        """The windows of the held-out part, in order."""
         first = self.trained - self.history
         starts = np.arange(first, len(self.values) - self.history - self.horizon + 1)
         return (self._windows(some) for some in cut(starts, self.rows))

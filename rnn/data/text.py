@@ -55,18 +55,21 @@ class Vocabulary:
 
     @classmethod
     def of(cls, text: str) -> Vocabulary:
+        """Of all characters that occur in a text."""
         return cls("".join(sorted(set(text))))
 
     def __len__(self) -> int:
         return len(self.characters)
 
     def encode(self, text: str) -> np.ndarray:
+        """The numbers (N,) of the characters of a text. Raises ValueError for a character that is not known."""
         unknown = sorted(set(text) - set(self.characters))
         if unknown:
             raise ValueError(f"the model has never seen {' '.join(map(repr, unknown))}; it knows {self.characters!r}")
         return self._order[np.searchsorted(self._points, _code_points(text), sorter=self._order)]
 
     def decode(self, ids: Sequence[int]) -> str:
+        """The text with these numbers."""
         return "".join(self.characters[k] for k in ids)
 
 
@@ -116,17 +119,21 @@ class Characters:
 
     @property
     def input_size(self) -> int:
+        """The number of different characters."""
         return len(self.vocabulary)
 
     @property
     def output_size(self) -> int:
+        """The number of different characters."""
         return len(self.vocabulary)
 
     @property
     def batches_per_epoch(self) -> int:
+        """How many windows pass over the text once."""
         return self.training.windows
 
     def batch(self, number: int) -> Batch:
+        """Window `number`: ids (steps, rows) and, as targets, their successors."""
         return _batch(self.training, number)
 
     def continues(self, number: int) -> bool:

@@ -86,6 +86,7 @@ class Recurrent(Layer):
 
     @property
     def State(self) -> Any:
+        """The class of a layer's states: a named tuple, `state.h`, `state.c`."""
         return self.cell.State
 
     def _children(self) -> Any:

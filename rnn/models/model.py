@@ -31,10 +31,12 @@ class Model(Module):
     kind: ClassVar[str]
 
     def description(self) -> dict[str, Any]:
+        """All that is needed to make the model again, but for its parameters, as JSON."""
         raise NotImplementedError(f"{type(self).__name__} cannot be stored: it has no description()")
 
     @classmethod
     def from_description(cls, description: dict[str, Any]) -> Any:
+        """The model that `description()` gave, with new parameters."""
         raise NotImplementedError(f"{cls.__name__} has no from_description()")
 
     def export_inputs(self) -> dict[str, Any]:

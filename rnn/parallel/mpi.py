@@ -17,7 +17,7 @@ from .threads import limited
 
 SIZES = ("PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "PMIX_SIZE", "SLURM_STEP_NUM_TASKS")    # what the launchers tell their processes
 INTERRUPTED = 130
-HEAD_START = 2.0                        # seconds
+HEAD_START, UNTIL_READ = 2.0, 0.5       # seconds
 
 
 class MPIRanks(Ranks):
@@ -68,8 +68,14 @@ def joined() -> Iterator[Ranks]:
             if ranks.rank:              # an error of all is told by rank 0, which then ends this process before it speaks
                 time.sleep(HEAD_START)
                 print(f"rank {ranks.rank} of {ranks.size} fails:", file=sys.stderr)
-            atexit.register(ranks.end, INTERRUPTED if isinstance(error, KeyboardInterrupt) else 1)     # once it is told
+            atexit.register(_end, ranks, INTERRUPTED if isinstance(error, KeyboardInterrupt) else 1)     # once it is told
             raise
+
+
+def _end(ranks: Ranks, code: int) -> None:
+    sys.stderr.flush()
+    time.sleep(UNTIL_READ)              # mpiexec throws away what it has not read when a job is aborted
+    ranks.end(code)
 
 
 def started_by_mpiexec() -> bool:

@@ -38,9 +38,14 @@ class Progress:
 class Report:
     """Base of what is told of a run: that it begins (or goes on), each step, and that it ends, also by an error."""
 
-    def begin(self, run: Run) -> None: ...
-    def step(self, progress: Progress) -> None: ...
-    def end(self) -> None: ...
+    def begin(self, run: Run) -> None:
+        """The run begins, or goes on from a checkpoint."""
+
+    def step(self, progress: Progress) -> None:
+        """A step was taken."""
+
+    def end(self) -> None:
+        """The run is over, be it by an error."""
 
 
 class Bar(Report):
