@@ -17,7 +17,7 @@ from .threads import limited
 
 SIZES = ("PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "PMIX_SIZE", "SLURM_STEP_NUM_TASKS")    # what the launchers tell their processes
 INTERRUPTED = 130
-HEAD_START, UNTIL_READ = 2.0, 0.5       # seconds
+HEAD_START, UNTIL_READ = 1.5, 0.5       # seconds
 
 
 class MPIRanks(Ranks):
