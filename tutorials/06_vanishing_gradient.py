@@ -169,7 +169,7 @@ print(f"norm of the parameters' gradient: {found:.1f}, clipped: {left:.3f}")
 # each. What do you expect?
 
 # %%
-def remember(cell, lag, seed, updates=400, rows=32, **keywords):
+def remember(cell, lag, seed, updates=250, rows=32, **keywords):
     """The share that is right over the last 20 of `updates` batches."""
     mg.manual_seed(seed)
     rng = np.random.default_rng(seed)
@@ -203,7 +203,7 @@ report("RNN", RNN, 120)
 
 # %% [markdown]
 # With 120 steps between, the RNN guesses. It *could* do the task; that weights which remember exist, the short lag shows. The
-# gradient does not lead there. (There is no sharp border. When we tried 80 steps with six seeds and batches of 64, one run
+# gradient does not lead there. (There is no sharp border. When we tried 80 steps with six seeds and more training, one run
 # ended at 100 %, one at 82 %, and four guessed. How to report such things is the subject of tutorial 14.)
 #
 # ## What the LSTM does differently
