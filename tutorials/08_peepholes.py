@@ -224,7 +224,7 @@ fig.tight_layout()
 #
 # - A period of 25. Does the bar of 0.3 over 60 steps still tell a clock from a curve that fades?
 # - Only one peephole at a time: derive three cells from `OneCell`, each replacing one equation. Which gate needs its view?
-# - `data.PeriodicFunction` also has a "triangle" and a "rectangle".
+# - `rnn.data.PeriodicFunction` also has a "triangle" and a "rectangle".
 
 # %%
 assert list(np.flatnonzero(reached)) == [5]
