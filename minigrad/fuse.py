@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import functools
 from collections.abc import Callable, Mapping, Sequence
+from inspect import signature
 from struct import Struct
 from typing import Any, NamedTuple
 
@@ -12,7 +13,7 @@ import numpy as np
 
 from . import backends
 from .autograd import differentiate, fit, grad_enabled
-from .codegen import Unsupported, c_function, cuda_kernel, python_function, python_names
+from .codegen import Unsupported, c_function, cuda_kernel, cuda_source, python_function, python_names
 from .graph import Graph, Region, derive
 from .graph.simplify import simplify
 from .native import NoCompiler, address, empty, library, runtime, threads
@@ -40,7 +41,7 @@ def fuse(f: Callable[..., Any]) -> Callable[..., Any]:
 
     Arguments broadcast. The kernels are made at the first call and serve all sizes. They compute in the widest dtype of
     the floating-point arguments, whole numbers beside them as well; the results have the dtypes that `f` gives. Whole numbers
-    as results, and second derivatives, come from `f` itself.
+    as results, and second derivatives, come from `f` itself. `highway.source()` is what is generated.
     Raises ShapeError if `f` does more than compute element by element.
     """
     return functools.wraps(f)(Fused(f))
@@ -119,13 +120,26 @@ class Fused:
         """wanted: arguments whose gradients it computes; none for the function itself."""
         key = (full, wanted, xp.__name__, dtype)
         if key not in self._kernels:
-            graph = self.graph(full)
-            graph = simplify(derive(graph, wanted)) if wanted else graph
-            computed = [n for n in graph.nodes if n.op is not None]
-            region = Region(f"{self.name}_{'backward' if wanted else 'forward'}", list(graph.inputs.values()),
-                            list({id(y): y for y in graph.outputs.values() if y.op is not None}.values()), computed)
-            self._kernels[key] = Kernel(graph, region, xp, dtype)
+            self._kernels[key] = Kernel(*self.region(full, wanted), xp, dtype)
         return self._kernels[key]
+
+    def region(self, full: tuple[bool, ...], wanted: tuple[str, ...]) -> tuple[Graph, Region]:
+        """What such a kernel computes, and its operations, to be printed as one function."""
+        graph = self.graph(full)
+        graph = simplify(derive(graph, wanted)) if wanted else graph
+        computed = [n for n in graph.nodes if n.op is not None]
+        return graph, Region(f"{self.name}_{'backward' if wanted else 'forward'}", list(graph.inputs.values()),
+                             list({id(y): y for y in graph.outputs.values() if y.op is not None}.values()), computed)
+
+    def source(self, dialect: str = "C") -> str:
+        """What is generated for the function and for its gradients, where all arguments are float32 arrays; x0 is the first of
+        them, y0 the first result. dialect: "C", "CUDA" or "Python"."""
+        printers = {"C": lambda region: c_function(region, "float32"), "CUDA": cuda_source, "Python": python_function}
+        if dialect not in printers:
+            raise ValueError(f"fuse: source of {self.name} can be {', '.join(printers)}, not {dialect!r}")
+        names = [f"x{k}" for k in range(len(signature(self.f).parameters))]
+        halves = [self.region((True,) * len(names), wanted)[1] for wanted in ((), tuple(names))]
+        return "\n\n".join(printers[dialect](region).strip() for region in halves)
 
 
 def _tensors(args: Sequence[Any]) -> tuple[Tensor, ...]:

@@ -80,6 +80,12 @@ def cuda_kernel(region: Region) -> dict[str, str]:
             "preamble": helpers([region], "template <typename T> __device__ inline ")}
 
 
+def cuda_source(region: Region) -> str:
+    """The parts of `cuda_kernel` as one text, to be read."""
+    kernel = cuda_kernel(region)
+    return f"{kernel['preamble']}{kernel['name']}({kernel['in_params']}; {kernel['out_params']})\n{kernel['operation']}"
+
+
 def join_kernel(parts: Sequence[tuple[int, int]]) -> dict[str, str]:
     """The arguments of cupy.ElementwiseKernel that puts arrays, and sums of some, one behind the other in a single launch.
     parts: the numbers of each part, and of how many arrays it is the sum."""

@@ -417,3 +417,17 @@ def test_more_processors_are_used_where_there_is_much_to_do(rng, monkeypatch):
     assert not asked
     fused(drawn(rng, (100_000,)))
     assert asked
+
+
+def test_the_source_can_be_read():
+    @mg.fuse
+    def swish(x, a):
+        return x * mg.sigmoid(a * x)
+
+    for dialect, parts in (("C", ["void swish_forward", "void swish_backward", "x0", "g_y0"]),
+                           ("CUDA", ["swish_forward(T x0, T x1; T t0_out)", "swish_backward"]),
+                           ("Python", ["def swish_forward(x0, x1)", "def swish_backward(x0, x1, g_y0)"])):
+        text = swish.source(dialect)
+        assert [part for part in parts if part not in text] == [], text
+    with pytest.raises(ValueError, match="fuse: source of swish can be C, CUDA, Python, not 'PTX'"):
+        swish.source("PTX")
