@@ -18,7 +18,7 @@ def music(model: Any, steps: int, seed: int) -> Trial:
     cell, hidden = model
     data = Chorales(chorales(), seed=seed)
     network = Regressor(Recurrent(cell, KEYS, hidden), KEYS)
-    plan = Plan(steps=steps, lr=1e-2, validate_every=data.batches_per_epoch * 2)
+    plan = Plan(steps=steps, lr=2e-2, validate_every=data.batches_per_epoch * 2)
     return Trial(network, data, binary_cross_entropy, plan, _judge)
 
 
@@ -42,9 +42,9 @@ CHUNG = Paper(
     claim=Quote("gated units are better than tanh units, and GRU is comparable to LSTM", "its abstract"),
     models={"RNN": (RNN, 100), "LSTM": (LSTM, 36), "GRU": (ResetAfterGRU, 46)},
     figures={"RNN": Quote("9.10"), "LSTM": Quote("8.67"), "GRU": Quote("8.54")},
-    here=f"{DATA} 36, 46 and 100 units as in the paper. Adam at 0.01 on batches of 16; the paper has RMSProp with weight noise "
+    here=f"{DATA} 36, 46 and 100 units as in the paper. Adam at 0.02 on batches of 16; the paper has RMSProp with weight noise "
          "and searches learning rates.",
-    steps=1400, seeds=5, **COMMON)
+    steps=2000, seeds=5, **COMMON)
 
 GATES = {"V": variants.DiagonalPeepholeLSTM, "NIG (no input gate)": variants.NoInputGate,
          "NFG (no forget gate)": variants.NoForgetGate, "NOG (no output gate)": variants.NoOutputGate,
@@ -61,6 +61,6 @@ GREFF = Paper(
     models={name: (cell, 36) for name, cell in GATES.items()},
     figures={"V": Quote("8.38 at best"), "NFG (no forget gate)": CRITICAL, "NOAF (output not squashed)": CRITICAL,
              "NP (no peepholes)": SAME, "CIFG (coupled gates)": SAME},
-    here=f"{DATA} 36 units of each kind, Adam at 0.01 on batches of 16. The paper searches 200 settings of size, learning "
+    here=f"{DATA} 36 units of each kind, Adam at 0.02 on batches of 16. The paper searches 200 settings of size, learning "
          "rate, momentum and input noise for each kind and task, and compares the best tenth.",
-    steps=700, seeds=3, **COMMON)
+    steps=1600, seeds=3, **COMMON)

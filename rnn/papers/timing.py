@@ -79,6 +79,6 @@ PERIODIC = Paper(
     here=f"{NETWORKS} networks of one cell a seed, no input, 100 steps from a state of 0, weights from -0.3 to 0.3 at first, "
          "Adam at 0.01 on the whole curve. Back-propagation goes through all steps; the paper cuts it off at each gate and "
          "trains online with momentum, for up to millions of streams. Solved: no error reaches 0.3, as in the paper, at one of "
-         "the looks every 250 steps.",
+         "the looks every 250 steps; of a network that is not solved the smallest error seen counts.",
     columns={"solved": Column("solved"), "sequences": Column("steps until then", 0), "error": Column("largest error", 3)},
-    curve="error", scale="log", steps=16_000, quick=500, seeds=1)
+    curve="error", scale="log", lowest="error", steps=16_000, quick=500, seeds=1)
