@@ -55,24 +55,25 @@ def run(args: argparse.Namespace) -> None:
     missing = [package for package in ("tqdm", "matplotlib") if not find_spec(package)]
     if missing:
         raise CommandError(f"train needs {' and '.join(missing)}: pip install 'minigrad-rnn[train]'")
-    task = TASKS[args.task]
-    given = {name: value for name, value in vars(args).items() if value is not None and name not in NO_OPTIONS}
     bar = Bar()
     try:
         with parallel.joined() as ranks:
-            begun, model = _stored(args.resume, task, given) if args.resume else ({}, None)
-            options = {**task.defaults, **begun, **given}
-            done = _trained(task, argparse.Namespace(**{**vars(args), **options}), options, model, bar, ranks)
+            done = trained(args, bar, ranks)
             if not ranks.rank:
-                print(_told(task, done, options))
+                print(_told(TASKS[args.task], done))
     except (ValueError, TypeError, LookupError, ImportError) as error:
         raise CommandError(str(error)) from error
     except KeyboardInterrupt:
         raise KeyboardInterrupt(_stopped(bar)) from None
 
 
-def _trained(task: Task, args: argparse.Namespace, options: dict[str, Any], model: Model | None, bar: Bar,
-             ranks: parallel.Ranks) -> Run:
+def trained(args: argparse.Namespace, bar: Bar, ranks: parallel.Ranks = parallel.ALONE) -> Run:
+    """The run that the command's arguments describe."""
+    task = TASKS[args.task]
+    given = {name: value for name, value in vars(args).items() if value is not None and name not in NO_OPTIONS}
+    begun, model = _stored(args.resume, task, given) if args.resume else ({}, None)
+    options = {**task.defaults, **begun, **given}
+    args = argparse.Namespace(**{**vars(args), **options})
     how = plan(args)
     ranks.use(args.device)
     mg.manual_seed(args.seed)
@@ -100,11 +101,11 @@ def _stored(path: str, task: Task, given: dict[str, Any]) -> tuple[dict[str, Any
     return begun, model
 
 
-def _told(task: Task, done: Run, options: dict[str, Any]) -> str:
+def _told(task: Task, done: Run) -> str:
     """What is said at the end; the loss curve is drawn by the way."""
     assert done.out is not None
     draw_curve(done, done.out / "loss.png")
-    after = task.ended(done.model, done.out, options["seed"])
+    after = task.ended(done.model, done.out, done.about["options"]["seed"])
     why = {"minutes": " (the minutes are over)", "patience": " (no better for a while)"}.get(done.ended, "")
     last, best = done.validations[-1], done.best
     lines = [f"\n{after}" if after else "", f"held out: {_shown(task, last)} after {done.step} steps{why}",

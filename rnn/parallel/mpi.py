@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from .ranks import ALONE, Ranks
-from .threads import limited
+from .threads import limit_to_share
 
 SIZES = ("PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "PMIX_SIZE", "SLURM_STEP_NUM_TASKS")    # what the launchers tell their processes
 INTERRUPTED = 130
@@ -27,7 +27,7 @@ class MPIRanks(Ranks):
         self.comm, self.rank, self.size = comm, comm.Get_rank(), comm.Get_size()
         here = comm.Split_type(_mpi().COMM_TYPE_SHARED)
         self.place, self.gpus = here.Get_rank(), None
-        limited(here.allgather(sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []), self.place)
+        limit_to_share(here.allgather(sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []), self.place)
 
     def gathered(self, value: Any) -> list[Any]:
         return self.comm.allgather(value)

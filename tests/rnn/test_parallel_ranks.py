@@ -218,3 +218,11 @@ def test_a_process_alone_is_left_alone():
     p = nn.Parameter(np.zeros(1, np.float32))
     p.grad = gradient = mg.tensor([3.0])
     assert ALONE.mean([p], 0.1, 7) == (0.1, 7) and p.grad is gradient
+
+
+# -- random masks -------------------------------------------------------------------------------------------------------------
+def test_random_masks_are_refused():
+    given = [tagged(model=Regressor(Recurrent(LSTM, 2, 4, zoneout=0.1), 1)) for _ in range(2)]
+    given[1]["model"].load_state_dict(given[0]["model"].state_dict())
+    with pytest.raises(ValueError, match=r"draws random numbers in training \(dropout, zoneout\), which 2 ranks cannot share"):
+        together(2, lambda ranks: fit(**given[ranks.rank], ranks=ranks))
