@@ -310,18 +310,22 @@ class Valve(Bucket):
 print(Recurrent(Valve, 2, 13))
 fourth = race({"Valve": (Valve, 13, "default")}, SinceReset, 300)
 
+# %% [markdown]
+# Here is what the two write, for the sequence of 32 in which the resets give the bucket the greatest trouble:
+
 # %%
 batch = next(iter(SinceReset(seed=0).held_out()))
+written = {name: runs[0].model(batch.inputs)[0].numpy() for name, runs in (("Bucket", third["Bucket"]), *fourth.items())}
+row = int((np.abs(written["Bucket"] - batch.targets)[:, :, 0] * batch.inputs[:, :, 1]).sum(0).argmax())
 fig, (left, right) = plt.subplots(1, 2, figsize=(9.5, 3), gridspec_kw={"width_ratios": [1.5, 1]})
-left.plot(batch.targets[:, 0, 0], color="0.8", linewidth=5, label="wanted")
-for name, runs in (("Bucket", third["Bucket"]), ("Valve", fourth["Valve"])):
-    outputs, _ = runs[0].model(batch.inputs)
-    left.plot(outputs.numpy()[:, 0, 0], linewidth=1.2, label=name)
-for step in np.flatnonzero(batch.inputs[:, 0, 1]):
+left.plot(batch.targets[:, row, 0], color="0.8", linewidth=5, label="wanted")
+for name, outputs in written.items():
+    left.plot(outputs[:, row, 0], linewidth=1.2, label=name)
+for step in np.flatnonzero(batch.inputs[:, row, 1]):
     left.axvline(step, color="0.5", linestyle=":", linewidth=1)
 left.set(xlabel="step (dotted: a reset)", title="the sum since the last reset")
 left.legend(fontsize=8)
-curves(right, {"Bucket": third["Bucket"], **fourth, **{name: third[name] for name in fair}}, "error")
+curves(right, {"Bucket": third["Bucket"], **fourth, **{name: third[name] for name in fair}}, "mean squared error")
 right.legend(fontsize=7)
 fig.tight_layout()
 
