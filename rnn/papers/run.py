@@ -6,6 +6,7 @@ import contextlib
 import math
 import multiprocessing
 import os
+import signal
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -38,7 +39,8 @@ def outcomes(paper: Paper, seeds: Sequence[int], steps: int, processes: int) -> 
     if processes == 1:
         yield from map(_job, jobs)
         return
-    with _one_thread(), ProcessPoolExecutor(processes, multiprocessing.get_context("spawn")) as pool:
+    dies = (signal.SIGINT, signal.SIG_DFL)      # so that a process that is interrupted ends at once, and says nothing
+    with _one_thread(), ProcessPoolExecutor(processes, multiprocessing.get_context("spawn"), signal.signal, dies) as pool:
         try:
             yield from pool.map(_job, jobs)
         except BaseException:                   # also where the reader stops: what has not begun is not begun

@@ -1,5 +1,10 @@
 """`python -m rnn papers`, as its user meets it."""
 
+import os
+import signal
+import subprocess
+import sys
+
 import pytest
 
 from rnn.__main__ import main
@@ -40,3 +45,15 @@ def test_two_processes_from_the_command_line(capsys):
     assert main(["papers", "reber", "--quick", "--seeds", "2", "--processes", "2"]) == 0
     said = capsys.readouterr().out
     assert said.count(", seed 1: ") == 3 and "0 of 2" in said and "Elman net of 15 units: 0 % ?" in said
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name != "posix", reason="sends a signal as a terminal does")
+def test_an_interrupt_ends_all_processes_without_a_traceback():
+    command = [sys.executable, "-u", "-m", "rnn", "papers", "periodic", "--quick", "--seeds", "40", "--processes", "2"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    while ", seed 0: " not in process.stdout.readline():                # both processes are at work
+        pass
+    os.killpg(process.pid, signal.SIGINT)
+    _, said = process.communicate(timeout=20)
+    assert process.returncode == 130 and "Traceback" not in said
