@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from math import prod
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from minigrad import ShapeError
 from minigrad.codegen import Unsupported, cuda_kernel, python_function, row_function
@@ -22,6 +22,21 @@ if TYPE_CHECKING:
 _WHEN = {"before": "for all steps at once, before the loop", "loop": "in each step",
          "after": "for all steps at once, after the loop"}
 DIALECTS = ("Python", "C", "CUDA")
+
+
+class Work(NamedTuple):
+    """Of one half of a plan, a row and step: floating-point operations in products, elementwise operations of the loop's
+    regions, and the bytes that these read and write, each of their values once."""
+
+    half: str
+    products: int
+    elementwise: int
+    read: int
+    written: int
+
+    def __str__(self) -> str:
+        return (f"{self.half}: {self.products:,} operations in products; in the loop {self.elementwise:,} elementwise, "
+                f"{self.read:,} bytes read and {self.written:,} written")
 
 
 @dataclass
@@ -55,7 +70,13 @@ class Explanation:
 
 
 def explain(cell: Cell) -> Explanation:
-    """Of the plan that generated code runs."""
+    """Of the plan that generated code runs.
+
+    >>> from rnn import LSTM
+    >>> from rnn.explain import explain
+    >>> explain(LSTM(3, 4)).kept
+    ['h, c, f, i, g, o: 24 numbers, 96 bytes']
+    """
     s = cell.step().structure
     made = cell.loop.plan((s.input, *cell.weights), fused=True)
     definition = type(cell).__cell__.definition
@@ -72,7 +93,7 @@ def explain(cell: Cell) -> Explanation:
     return Explanation(
         f"{s.name}: {sizes}, {sum(p.size for p in cell.weights.values()):,} parameters",
         equations(definition) if definition else [], sections["forward"], sections.get("backward", []),
-        _kept(cell, made), _again(made), _work(cell, made, [*halves.values()]), sources)
+        _kept(cell, made), _again(made), [str(half) for half in work(cell, made)], sources)
 
 
 def _kernels(made: Plan, names: list[str], dtype: str) -> dict[str, PersistentKernel] | None:
@@ -155,19 +176,19 @@ def _again(plan: Plan) -> list[str]:
     return [", ".join(named)] if named else []
 
 
-def _work(cell: Cell, plan: Plan, halves: list[Half]) -> list[str]:
-    """Of products; and of the loop's regions, which read and write each of their values once."""
+def work(cell: Cell, plan: Plan) -> list[Work]:
+    """Of both halves, the forward one first."""
     inputs = plan.step.graph.inputs
     products = 2 * sum(prod(inputs[p.weight].shape) for p in plan.step.products)
-    lines = []
-    for name, half, flops in zip(("forward", "backward"), halves, (products, 2 * products)):
-        regions = half.regions["loop"]
-        operations = sum(_size(n) for region in regions for n in region.nodes if n.op and n.op.elementwise)
-        read, written = (sum(_size(x) for region in regions for x in getattr(region, ends) if "T" in x.shape)
-                         for ends in ("inputs", "outputs"))
-        lines.append(f"{name}: {flops:,} operations in products; in the loop {operations:,} elementwise, "
-                     f"{read * cell.dtype.itemsize:,} bytes read and {written * cell.dtype.itemsize:,} written")
-    return lines
+    found = []
+    for name, half, flops in (("forward", plan.forward, products), ("backward", plan.backward, 2 * products)):
+        if half:
+            regions = half.regions["loop"]
+            operations = sum(_size(n) for region in regions for n in region.nodes if n.op and n.op.elementwise)
+            read, written = (cell.dtype.itemsize * sum(_size(x) for region in regions for x in getattr(region, ends)
+                                                       if "T" in x.shape) for ends in ("inputs", "outputs"))
+            found.append(Work(name, flops, operations, read, written))
+    return found
 
 
 def _size(node: Symbol) -> int:

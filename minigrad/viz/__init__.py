@@ -1,0 +1,5 @@
+"""Pictures: computation graphs and loss curves."""
+
+from .curves import losses
+
+__all__ = ["losses"]
