@@ -9,7 +9,6 @@ import os
 import signal
 import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from itertools import product
 
@@ -39,13 +38,9 @@ def outcomes(paper: Paper, seeds: Sequence[int], steps: int, processes: int) -> 
     if processes == 1:
         yield from map(_job, jobs)
         return
-    dies = (signal.SIGINT, signal.SIG_DFL)      # so that a process that is interrupted ends at once, and says nothing
-    with _one_thread(), ProcessPoolExecutor(processes, multiprocessing.get_context("spawn"), signal.signal, dies) as pool:
-        try:
-            yield from pool.map(_job, jobs)
-        except BaseException:                   # also where the reader stops: what has not begun is not begun
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+    deaf = (signal.SIGINT, signal.SIG_IGN)      # an interrupt is for this process, which ends the others
+    with _one_thread(), multiprocessing.get_context("spawn").Pool(processes, signal.signal, deaf) as pool:
+        yield from pool.imap(_job, jobs)
 
 
 def _job(job: tuple[Paper, str, int, int]) -> list[Outcome]:
