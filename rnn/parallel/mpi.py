@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from .gpus import GPUs
 from .ranks import ALONE, Ranks
 from .threads import limit_to_share
 
@@ -26,7 +27,8 @@ class MPIRanks(Ranks):
     def __init__(self, comm: Any):
         self.comm, self.rank, self.size = comm, comm.Get_rank(), comm.Get_size()
         here = comm.Split_type(_mpi().COMM_TYPE_SHARED)
-        self.place, self.gpus = here.Get_rank(), None
+        self.place = here.Get_rank()
+        self.gpus: GPUs | None = None
         limit_to_share(here.allgather(sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []), self.place)
 
     def gathered(self, value: Any) -> list[Any]:
@@ -34,15 +36,14 @@ class MPIRanks(Ranks):
 
     def summed(self, array: Any) -> Any:
         if self.gpus is not None:
-            self.gpus.all_reduce(array, array)
-            return array
+            return self.gpus.summed(array)
         total = np.empty_like(array)
         self.comm.Allreduce(array, total)
         return total
 
     def use(self, device: str) -> None:
         if device == "cuda":
-            self.gpus = _nccl(self.size, self.rank, self.place)
+            self.gpus = GPUs(self.size, self.rank, self.place)
 
     def end(self, code: int) -> None:
         self.comm.Abort(code)
@@ -53,12 +54,16 @@ def joined() -> Iterator[Ranks]:
     """Inside, the ranks of this job; without mpiexec, a process alone. Only rank 0 prints. A rank that fails tells why and ends
     the others.
 
-    Raises ImportError where mpiexec started several processes and mpi4py is missing.
+    Raises ImportError where mpiexec started several processes and mpi4py is missing, ValueError where its MPI does not know
+    that mpiexec.
     """
     if not started_by_mpiexec():
         yield ALONE
         return
     ranks = MPIRanks(_mpi().COMM_WORLD)
+    if ranks.size == 1:
+        raise ValueError(f"several processes were started, and each is alone for the MPI library of mpi4py, which is "
+                         f"{_mpi().Get_library_version().splitlines()[0]}; start them with the mpiexec of that library")
     with contextlib.ExitStack() as silence:
         if ranks.rank:
             silence.enter_context(contextlib.redirect_stdout(silence.enter_context(open(os.devnull, "w", encoding="utf-8"))))
@@ -90,15 +95,3 @@ def _mpi() -> Any:
         raise ImportError(f"several processes were started, which need mpi4py and an MPI library ({error}): pip install "
                           "'minigrad-rnn[mpi]', and mpich where the machine has no MPI") from None
     return MPI
-
-
-def _nccl(size: int, rank: int, place: int) -> Any:
-    """CuPy's communicator of all ranks, this one with the GPU number `place` of its machine."""
-    import cupy
-    from cupyx import distributed
-
-    if place >= (count := cupy.cuda.runtime.getDeviceCount()):
-        raise ValueError(f"rank {rank} needs a GPU of its own, and is number {place + 1} on a machine that has {count}; start "
-                         "at most as many ranks on a machine as it has GPUs")
-    cupy.cuda.Device(place).use()
-    return distributed.init_process_group(size, rank, use_mpi=True)

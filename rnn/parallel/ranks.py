@@ -95,15 +95,15 @@ class Ranks:
         return next(filter(None, self.gathered(text)), "")
 
     def check_same(self, model: Module) -> None:
-        """Raises RuntimeError, naming the parameter, unless all ranks have the same numbers to the last bit."""
+        """Raises ValueError, naming the parameter, unless all ranks have the same numbers to the last bit."""
         if self.size == 1:
             return
         sums = self.gathered({name: zlib.crc32(p.numpy().tobytes()) for name, p in model.named_parameters()})
         for rank, other in enumerate(sums):
             for name in {**sums[0], **other}:
                 if sums[0].get(name) != other.get(name):
-                    raise RuntimeError(f"the parameter {name} of rank {rank} is not that of rank 0; all ranks must start with "
-                                       "the same seed, data and options, with the same versions of this package and NumPy")
+                    raise ValueError(f"the parameter {name} of rank {rank} is not that of rank 0; all ranks must start with "
+                                     "the same seed, data and options, with the same versions of this package and NumPy")
 
 
 ALONE = Ranks()

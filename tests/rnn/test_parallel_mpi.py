@@ -160,6 +160,15 @@ def test_without_mpiexec_a_process_is_alone(monkeypatch):
         assert ranks is ALONE
 
 
+def test_an_mpiexec_of_another_mpi_is_told(tmp_path):
+    """Each process would train alone, and write the same files."""
+    strange = {**{name: value for name, value in os.environ.items() if name not in mpi.SIZES}, "OMPI_COMM_WORLD_SIZE": "2"}
+    told = subprocess.run(command(1, *TRAIN, "--steps", 5, "--out", tmp_path / "out"), capture_output=True, text=True,
+                          timeout=60, env=strange)
+    assert told.returncode == 1 and not (tmp_path / "out").exists()
+    assert "each is alone for the MPI library of mpi4py" in told.stderr
+
+
 def test_mpiexec_without_mpi4py_is_told(monkeypatch):
     monkeypatch.setenv("PMI_SIZE", "2")
     monkeypatch.setitem(sys.modules, "mpi4py", None)

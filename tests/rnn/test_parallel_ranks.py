@@ -163,14 +163,14 @@ def test_parameters_that_differ_are_named():
     given = [tagged(), tagged()]
     weight = given[1]["model"].layer.layers[0]["forward"].weights["W_f.x"]
     weight.assign(np.nextafter(weight.numpy(), np.float32(9)))
-    with pytest.raises(RuntimeError, match=r"parameter layer.layers.0.forward.W_f.x of rank 1 is not that of rank 0; all ranks "
+    with pytest.raises(ValueError, match=r"parameter layer.layers.0.forward.W_f.x of rank 1 is not that of rank 0; all ranks "
                                            "must start with the same seed"):
         together(2, lambda ranks: fit(**given[ranks.rank], ranks=ranks))
 
 
 def test_other_models_are_told_by_a_parameter_that_one_lacks():
     given = [tagged(), tagged(GRU)]
-    with pytest.raises(RuntimeError, match=r"parameter layer.layers.0.forward.W_f.h of rank 1"):
+    with pytest.raises(ValueError, match=r"parameter layer.layers.0.forward.W_f.h of rank 1"):
         together(2, lambda ranks: fit(**given[ranks.rank], ranks=ranks))
 
 
