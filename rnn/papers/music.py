@@ -34,7 +34,7 @@ DATA = ("The chorales of four parts in the corpus of the package music21 (364 in
         "and 77), so that numbers are near each other and not the same in meaning.")
 COMMON: dict[str, Any] = {
     "trial": music, "quick": 14, "curve": "nats", "lowest": "nats",
-    "columns": {"test": Column("nats a step, test", 2), "nats": Column("validation", 2)}}
+    "columns": {"test": Column("nats a step, test", 2), "nats": Column("nats a step, validation", 2)}}
 CHUNG = Paper(
     name="chorales", title="Bach's chorales, three kinds of units",
     source="J. Chung, C. Gulcehre, K. Cho & Y. Bengio, Empirical evaluation of gated recurrent neural networks on sequence "
