@@ -12,6 +12,7 @@ import numpy as np
 import minigrad as mg
 from minigrad import backends
 from minigrad.nn import Module, Parameter
+from minigrad.nn.init import first
 from minigrad.scan import Loop, Rows, eager
 from minigrad.tensor import Tensor
 
@@ -92,8 +93,8 @@ class Cell(Module, metaclass=CellType):
     def from_config(config: Mapping[str, Any], dtype: Any = np.float32) -> Cell:
         """The cell that `config()` described; its class is not needed, and no code of it is run."""
         cell = Cell.__new__(Cell)
-        structure, options = CellGraph.from_json(config["structure"]), Options(**config["options"])
-        cell._begin(structure, options, config["learn_state"], dtype, "default")
+        structure = CellGraph.from_json(config["structure"])
+        cell._begin(structure, Options.of(structure, **config["options"]), config["learn_state"], dtype, "default")
         return cell
 
     def _begin(self, structure: CellGraph, options: Options, learn_state: bool, dtype: Any, how: Any) -> None:
@@ -108,7 +109,8 @@ class Cell(Module, metaclass=CellType):
         definition = type(self).__cell__.definition
         values = initial_values(structure, how, {**definition.initial, **self.initial} if definition else {})
         self.weights = {name: Parameter(np.asarray(value, dtype)) for name, value in values.items()}
-        self.start = {name: Parameter(np.zeros(size, dtype)) for name, size in structure.states.items() if learn_state}
+        self.start = {name: Parameter(first((size,), np.zeros).astype(dtype)) for name, size in structure.states.items()
+                      if learn_state}
 
     def __getstate__(self) -> dict[str, Any]:
         """For copies and other processes: without what was built, and the type of states, which has no name to be found by."""

@@ -77,9 +77,9 @@ def _fitting(s: CellGraph, name: str, shape: tuple[int, ...], values: Any) -> np
 
 def _default(s: CellGraph, name: str, shape: tuple[int, ...], declared: Mapping[str, float]) -> np.ndarray:
     if name in declared or len(shape) != 2:
-        return np.full(shape, declared.get(name, 0.0))
+        return init.first(shape, lambda shape: np.full(shape, declared.get(name, 0.0)))
     make: Callable = init.orthogonal() if group(s, name) == "recurrent" else init.glorot_uniform()
-    return make(shape)
+    return init.first(shape, make)
 
 
 def _torch(s: CellGraph, name: str, shape: tuple[int, ...]) -> np.ndarray:

@@ -6,9 +6,10 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ..autograd import operands, postorder
-from ..ops import TABLE, Operators, apply
+from ..ops import Operators, apply
 from ..ops.shapes import Shape, show
 from ..symbol import Symbol
+from .stored import chosen, leaves, read_nodes
 
 
 class Graph:
@@ -81,21 +82,10 @@ class Graph:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Graph:
-        """The graph that `to_json` described. Raises ValueError for an operation that this version does not have."""
-        nodes: list[Symbol] = []
-        for entry in data["nodes"]:
-            if "op" not in entry:
-                nodes.append(Symbol(tuple(entry["shape"]), entry["name"]))
-                continue
-            if entry["op"] not in TABLE:
-                raise ValueError(f"this graph uses the operation {entry['op']!r}, which this version does not have")
-            op, attributes = TABLE[entry["op"]], _decode(entry["attributes"])
-            args = [nodes[a["node"]] if isinstance(a, dict) else float(a) for a in entry["inputs"]]
-            node = apply(op, *args, **attributes)
-            node.name = entry["name"]
-            nodes.append(node)
-        return cls({name: nodes[i] for name, i in data["inputs"].items()},
-                   {name: nodes[i] for name, i in data["outputs"].items()}, nodes)
+        """The graph that `to_json` described, which anybody may have written. Raises ValueError by the first node that is none,
+        such as one of an operation that this version does not have."""
+        nodes = read_nodes(data["nodes"])
+        return cls(leaves(nodes, data["inputs"]), chosen(nodes, data["outputs"]), nodes)
 
 
 def trace(f: Callable[..., Any], /, **shapes: Shape) -> Graph:
@@ -114,13 +104,3 @@ def _encode(value: Any) -> Any:
     if isinstance(value, slice):
         return {"slice": [value.start, value.stop, value.step]}
     return {"ellipsis": True} if value is Ellipsis else value
-
-
-def _decode(value: Any) -> Any:
-    if isinstance(value, dict):
-        if value.keys() == {"slice"}:
-            return slice(*value["slice"])
-        if value.keys() == {"ellipsis"}:
-            return Ellipsis
-        return {k: _decode(v) for k, v in value.items()}
-    return tuple(_decode(v) for v in value) if isinstance(value, list) else value

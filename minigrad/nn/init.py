@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from math import sqrt
+import contextlib
+from collections.abc import Callable, Iterator
+from contextvars import ContextVar
+from math import prod, sqrt
 
 import numpy as np
 
@@ -11,6 +13,36 @@ from ..ops import ShapeError
 from ..random import generator
 
 Initialiser = Callable[[tuple[int, ...]], np.ndarray]
+_left: ContextVar[list[int] | None] = ContextVar("left", default=None)
+
+
+@contextlib.contextmanager
+def blank(numbers: int) -> Iterator[None]:
+    """Inside, parameters begin as zeros and nothing is drawn: for a module that takes all its numbers from a file. Raises
+    ValueError before more than so many numbers are made, as what describes a module may lie about its sizes.
+
+    >>> import minigrad as mg
+    >>> with mg.nn.init.blank(20):
+    ...     module = mg.nn.Linear(4, 2)
+    >>> module.bias
+    tensor([0., 0.], requires_grad=True)
+    """
+    token = _left.set([numbers])
+    try:
+        yield
+    finally:
+        _left.reset(token)
+
+
+def first(shape: tuple[int, ...], draw: Initialiser) -> np.ndarray:
+    """What a parameter begins with: draw(shape), or zeros inside `blank`."""
+    left = _left.get()
+    if left is None:
+        return draw(shape)
+    left[0] -= prod(shape)
+    if left[0] < 0:
+        raise ValueError(f"a parameter of shape {tuple(shape)} is more than there are numbers for")
+    return np.zeros(shape)
 
 
 def uniform(bound: float) -> Initialiser:

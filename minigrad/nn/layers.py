@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from .. import random
 from ..tensor import Tensor, tensor
 from . import functional, init
 from .module import Module, Parameter
@@ -21,8 +20,8 @@ class Linear(Module):
 
     def __init__(self, in_features: int, out_features: int, bias: bool = True, dtype: Any = np.float32):
         bound = 1 / sqrt(in_features)
-        self.weight = Parameter(init.uniform(bound)((out_features, in_features)).astype(dtype))
-        self.bias = Parameter(init.uniform(bound)((out_features,)).astype(dtype)) if bias else None
+        self.weight = Parameter(init.first((out_features, in_features), init.uniform(bound)).astype(dtype))
+        self.bias = Parameter(init.first((out_features,), init.uniform(bound)).astype(dtype)) if bias else None
 
     def forward(self, x: Tensor) -> Tensor:
         y = x.linear(self.weight)
@@ -36,7 +35,7 @@ class Embedding(Module):
     """
 
     def __init__(self, num_embeddings: int, embedding_dim: int, dtype: Any = np.float32):
-        self.weight = Parameter(random.generator().standard_normal((num_embeddings, embedding_dim)).astype(dtype))
+        self.weight = Parameter(init.first((num_embeddings, embedding_dim), init.normal(1.0)).astype(dtype))
 
     def forward(self, ids: Any) -> Tensor:
         ids = ids if isinstance(ids, Tensor) else tensor(ids, device=self.weight.device)

@@ -104,7 +104,24 @@ class Recurrent(Layer):
         layer = Recurrent.__new__(Recurrent)
         cells = [{d: Cell.from_config(c, dtype) for d, c in entry.items()} for entry in config["layers"]]
         layer._begin(cells, {name: value for name, value in config.items() if name not in ("type", "layers")})
+        layer._check()
         return layer
+
+    def _check(self) -> None:
+        """Do cells that were not made here fit each other? What runs them relies on that."""
+        width, own = self.input_size, self.cell.structure
+        for k, layer in enumerate(self.layers):
+            for direction, cell in layer.items():
+                s = cell.structure
+                if direction not in ("forward", "backward") or s.input_size != width or s.extras != own.extras \
+                        or s.states != own.states or s.output_size != layer["forward"].structure.output_size:
+                    raise ValueError(f"{self._title()}: the cell {k}.{direction}, {s.name} from {s.input_size} to "
+                                     f"{s.output_size}, does not fit the others; it is given {width}")
+            width = merged_size(layer, self.merge)
+        for name in ("dropout", "input_dropout"):
+            probability(f"{self._title()}: {name}", self.options[name])
+        if self.merge not in MERGES:
+            raise ValueError(f"{self._title()}: merge is one of {', '.join(map(repr, MERGES))}, not {self.merge!r}")
 
     # -- running ------------------------------------------------------------------------------------------------------------
     def run(self, xs: Any, state: Any, sequences: Sequences, extras: Mapping[str, Any], capture: tuple[str, ...],

@@ -11,11 +11,13 @@ import numpy as np
 import minigrad as mg
 from minigrad.io import load_metadata
 from minigrad.nn import Dropout, Embedding, Module
+from minigrad.nn.init import blank
 from minigrad.ops import Operators
 from minigrad.tensor import Tensor
 
 from ..data.text import Vocabulary
 from ..layers import Layer, from_config
+from .reading import json_object, reading
 
 Symbols = int | Sequence[str] | None
 FORMAT, VERSION = "minigrad-rnn ", " 1"
@@ -57,7 +59,8 @@ class Model(Module):
         """The model, and what was stored beside it. No code is run."""
         if kind_of(path) != cls.kind:
             raise ValueError(f"{path} holds a model of the kind {kind_of(path)!r}, not {cls.kind!r}")
-        model = cls.from_description(json.loads(load_metadata(path)["model"]))
+        with reading(path), blank(2 * _numbers(path)):          # tied parameters are made twice
+            model = cls.from_description(json_object(load_metadata(path)["model"]))
         return model, *restore(path, model)
 
 
@@ -83,8 +86,14 @@ def restore(path: Any, model: Module) -> tuple[dict[str, Any], dict[str, Tensor]
     metadata, tensors = load_metadata(path), mg.load(path)
     if "more" not in metadata:
         raise ValueError(f"{path} is no checkpoint: it holds tensors alone")
-    model.load_state_dict({name.removeprefix("model."): t for name, t in tensors.items() if name.startswith("model.")})
-    return json.loads(metadata["more"]), {n: t for n, t in tensors.items() if not n.startswith("model.")}
+    with reading(path):
+        model.load_state_dict({name.removeprefix("model."): t for name, t in tensors.items() if name.startswith("model.")})
+        return json_object(metadata["more"]), {n: t for n, t in tensors.items() if not n.startswith("model.")}
+
+
+def _numbers(path: Any) -> int:
+    """How many a model's parameters can be: those of the file."""
+    return sum(t.size for name, t in mg.load(path).items() if name.startswith("model."))
 
 
 class Reader(Model):

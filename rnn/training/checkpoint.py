@@ -12,6 +12,7 @@ import minigrad as mg
 
 from ..layers.layer import mapped
 from ..models.model import restore, save
+from ..models.reading import reading
 from . import carry
 
 if TYPE_CHECKING:
@@ -40,10 +41,14 @@ def resume(run: Run, path: str | Path) -> None:
     more, tensors = restore(path, run.model)
     if "plan" not in more:
         raise ValueError(f"{path} holds a model alone; a run goes on from {LAST} beside it")
-    run.plan.check_same(more["plan"])
-    run.optimizer.load_state_dict({n.removeprefix("optimizer."): t for n, t in tensors.items() if n.startswith("optimizer.")})
-    run.state = mapped(run.ranks.own_rows, carry.restored(tensors, next(run.model.parameters()).device))
-    run.step, run.losses = more["step"], tensors["losses"].tolist()
-    for validation in more["validations"]:
-        run.note(**validation)
-    mg.random.set_state(more["random"])
+    with reading(path):
+        begun = {name: more["plan"][name] for name in asdict(run.plan)}
+    run.plan.check_same(begun)
+    with reading(path):
+        run.optimizer.load_state_dict({n.removeprefix("optimizer."): t for n, t in tensors.items()
+                                       if n.startswith("optimizer.")})
+        run.state = mapped(run.ranks.own_rows, carry.restored(tensors, next(run.model.parameters()).device))
+        run.step, run.losses = more["step"], tensors["losses"].tolist()
+        for validation in more["validations"]:
+            run.note(**validation)
+        mg.random.set_state(more["random"])
