@@ -152,10 +152,13 @@ def test_the_clock_of_the_first_decides():
 def test_evaluation_is_shared_out():
     given = digits()
     model, batches = given["model"], list(given["data"].held_out())[:3]
-    measures = {"loss": cross_entropy, "accuracy": accuracy}
+    rows = []
+    measures = {"loss": cross_entropy, "accuracy": lambda *given: rows.append(len(given[0])) or accuracy(*given)}
     one = evaluate(model, batches, measures)
+    assert rows == [5, 5, 5]
     for found in together(3, lambda ranks: evaluate(model, batches, measures, ranks=ranks)):
         assert found == pytest.approx(one, rel=1e-6)
+    assert sorted(rows[3:]) == [1, 1, 1, 2, 2, 2, 2, 2, 2]
 
 
 # -- what is told -------------------------------------------------------------------------------------------------------------
