@@ -30,7 +30,15 @@ def recording(on: bool) -> Iterator[None]:
 
 
 def no_grad() -> contextlib.AbstractContextManager[None]:
-    """Operations inside are not recorded: their results do not require gradients. Also a decorator."""
+    """Operations inside are not recorded: their results do not require gradients. Also a decorator.
+
+    >>> import minigrad as mg
+    >>> x = mg.ones(3, requires_grad=True)
+    >>> with mg.no_grad():
+    ...     y = x * 2
+    >>> y.requires_grad
+    False
+    """
     return recording(False)
 
 
@@ -63,6 +71,11 @@ def differentiate(outputs: Sequence[Any], seeds: Sequence[Any], inputs: Sequence
 
     Returns (input, gradient) for each of `inputs`, or for every leaf that the outputs reach and that requires a
     gradient; the gradient is None where no path leads to the input.
+
+    >>> import minigrad as mg
+    >>> x, y = mg.tensor(3.0, requires_grad=True), mg.tensor(4.0, requires_grad=True)
+    >>> [(g.item()) for _, g in mg.differentiate([x * y], [mg.ones()], [x, y])]
+    [4.0, 3.0]
     """
     order = postorder(outputs, operands)
     if inputs is None:

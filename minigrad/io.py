@@ -15,7 +15,15 @@ from .tensor import Tensor, tensor
 
 
 def save(path: str | os.PathLike, state: Mapping[str, Any], metadata: Mapping[str, str] | None = None) -> None:
-    """Write tensors or arrays by name, and strings beside them. A file of that name stays whole until the new one is."""
+    """Write tensors or arrays by name, and strings beside them. A file of that name stays whole until the new one is.
+
+    >>> import minigrad as mg
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     mg.save(f"{folder}/a.safetensors", {"W": mg.ones(2)}, {"made by": "an example"})
+    ...     mg.load(f"{folder}/a.safetensors"), mg.io.load_metadata(f"{folder}/a.safetensors")
+    ({'W': tensor([1., 1.])}, {'made by': 'an example'})
+    """
     arrays = {name: np.asarray(v.numpy() if isinstance(v, Tensor) else v, order="C") for name, v in state.items()}
     for name, array in arrays.items():
         if array.dtype.kind not in "fiub":

@@ -88,7 +88,18 @@ class SGD(Optimizer):
 
 class Adam(Optimizer):
     """Kingma & Ba 2015: p - lr m / (sqrt(v) + eps), m and v running means of g and g^2, corrected for their start.
-    Weight decay adds to the gradient."""
+    Weight decay adds to the gradient.
+
+    >>> import minigrad as mg
+    >>> p = mg.Parameter([1.0])
+    >>> optimizer = mg.optim.Adam([p], lr=0.1)
+    >>> for _ in range(300):
+    ...     optimizer.zero_grad()
+    ...     ((p - 3) ** 2).sum().backward()
+    ...     optimizer.step()
+    >>> print(f"{p:.3f}")
+    3.000
+    """
 
     slots = ("mean", "square")
 
@@ -138,7 +149,14 @@ class RMSprop(Optimizer):
 
 
 def clip_grad_norm(parameters: Iterable[Parameter], max_norm: float) -> float:
-    """Scale all gradients so that their joint Euclidean norm is at most `max_norm`; returns the norm before."""
+    """Scale all gradients so that their joint Euclidean norm is at most `max_norm`; returns the norm before.
+
+    >>> import minigrad as mg
+    >>> p = mg.Parameter([3.0, 4.0])
+    >>> (p * p).sum().backward()
+    >>> mg.optim.clip_grad_norm([p], 1.0), p.grad
+    (10.0, tensor([0.6, 0.8]))
+    """
     graded = [(p, p.grad._array) for p in parameters if p.grad is not None]
     total = math.sqrt(sum(float((g.astype("float64") ** 2).sum()) for _, g in graded))
     if total > max_norm:
@@ -171,7 +189,13 @@ def exponential(lr: float, factor: float) -> Callable[[int], float]:
 
 
 def cosine(lr: float, steps: int, final: float = 0.0, warmup: int = 0) -> Callable[[int], float]:
-    """Linear from 0 over `warmup` steps, then half a cosine down to `final` at `steps` (Loshchilov & Hutter 2017)."""
+    """Linear from 0 over `warmup` steps, then half a cosine down to `final` at `steps` (Loshchilov & Hutter 2017).
+
+    >>> import minigrad as mg
+    >>> rate = mg.optim.cosine(1.0, steps=100, warmup=10)
+    >>> [round(rate(step), 2) for step in (0, 9, 55, 100)]
+    [0.1, 1.0, 0.5, 0.0]
+    """
 
     def at(step: int) -> float:
         if step < warmup:

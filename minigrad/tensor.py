@@ -21,7 +21,13 @@ _device: ContextVar[str] = ContextVar("device", default="cpu")
 
 @contextlib.contextmanager
 def device(name: str) -> Iterator[None]:
-    """New tensors live on this device, "cpu" or "cuda", inside the context. Also a decorator."""
+    """New tensors live on this device, "cpu" or "cuda", inside the context. Also a decorator.
+
+    >>> import minigrad as mg
+    >>> with mg.device("cpu"):
+    ...     mg.zeros(2, 3).device
+    'cpu'
+    """
     backends.get(name)
     token = _device.set(name)
     try:
@@ -229,7 +235,14 @@ _PLAIN = {int, float, bool}
 
 class Parameter(Tensor):
     """A tensor to be trained, with a copy of an array, a tensor or numbers, on the device on which `tensor` puts them: a leaf
-    that requires a gradient and takes new values by `assign`."""
+    that requires a gradient and takes new values by `assign`.
+
+    >>> import minigrad as mg
+    >>> p = mg.Parameter([1.0, 2.0])
+    >>> p.assign([3.0, 4.0])
+    >>> p
+    tensor([3., 4.], requires_grad=True)
+    """
 
     __slots__ = ("version",)
 
@@ -253,6 +266,13 @@ def tensor(data: Any, dtype: Any = None, device: str | None = None, requires_gra
 
     dtype:   by default that of an array; Python floats become float32.
     device:  "cpu" or "cuda"; by default the one of `minigrad.device`, or of an array that lives on one.
+
+    >>> import minigrad as mg
+    >>> x = mg.tensor([[1.0, 2.0], [3.0, 4.0]], requires_grad=True)
+    >>> (x * x).sum().backward()
+    >>> x.grad
+    tensor([[2., 4.],
+            [6., 8.]])
     """
     if isinstance(data, Tensor):
         data = data._array
@@ -291,7 +311,15 @@ def ones(*shape: Any, dtype: Any = np.float32, device: str | None = None, requir
 
 def grad(f: Callable[..., Tensor], argnums: int | tuple[int, ...] = 0) -> Callable[..., Any]:
     """The function that returns the gradient of `f`, a function of tensors with one number as its result, by the
-    argument at `argnums` (or a tuple of gradients by several). It can be differentiated again: `grad(grad(f))`."""
+    argument at `argnums` (or a tuple of gradients by several). It can be differentiated again: `grad(grad(f))`.
+
+    >>> import minigrad as mg
+    >>> cube = lambda x: x ** 3
+    >>> mg.grad(cube)(2.0).item(), mg.grad(mg.grad(cube))(2.0).item()
+    (12.0, 12.0)
+    >>> mg.grad(lambda a, b: (a * b).sum(), argnums=(0, 1))(mg.ones(2), mg.tensor([3.0, 4.0]))
+    (tensor([3., 4.]), tensor([1., 1.]))
+    """
 
     def gradient(*args: Any, **kwargs: Any) -> Any:
         numbers = (argnums,) if isinstance(argnums, int) else argnums

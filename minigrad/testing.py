@@ -26,6 +26,14 @@ def gradcheck(f: Callable[..., Any], inputs: Sequence[Any], order: int = 1, eps:
 
     Raises GradcheckError with the input, the index and both values at the worst element, and TypeError for floats
     narrower than float64, in which a difference of 1e-6 drowns in rounding.
+
+    >>> import minigrad as mg
+    >>> import numpy as np
+    >>> mg.gradcheck(lambda x: (x.tanh() * x).sum(), [np.array([0.5, -1.5])], order=2)
+    >>> mg.gradcheck(lambda x: x * x.stop_gradient(), [np.array([2.0])])
+    Traceback (most recent call last):
+        ...
+    minigrad.testing.GradcheckError: gradient by input 0 (x) at index (0,): computed 2.27..., central difference 4.54...
     """
     arrays = [np.array(x.numpy() if isinstance(x, Tensor) else x) for x in inputs]
     names = _names(f, len(arrays))

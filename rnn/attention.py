@@ -18,9 +18,15 @@ def attending(cell: CellType, attention: CellType = AdditiveAttention, *, memory
               context: str = "attention") -> CellType:
     """The cell class that looks at a memory at each step: W multiplies the context wherever it multiplies the input.
 
-        AttentiveLSTM = attending(LSTM)
-        layer = Recurrent(AttentiveLSTM, input_size, hidden_size, memory=memory_size)
-        ys, state = layer(xs, m=m, m_lengths=lengths)           # m (B, slots, memory_size)
+        >>> import minigrad as mg
+        >>> from rnn import LSTM, Recurrent, attending
+        >>> layer = Recurrent(attending(LSTM), input_size=3, hidden_size=4, memory=6)
+        >>> m = mg.ones(2, 7, 6)                                    # (B, slots, memory_size)
+        >>> ys, state, seen = layer(mg.ones(5, 2, 3), m=m, m_lengths=[7, 2], capture=["attention_a"])
+        >>> ys.shape, seen["attention_a"].shape                     # a weight for each slot
+        ((5, 2, 4), (1, 5, 2, 7))
+        >>> seen["attention_a"][0, 0, 1, 2:].tolist()               # slots that are not in use
+        [0.0, 0.0, 0.0, 0.0, 0.0]
 
     The query is the cell's first state, of the step before (Bahdanau, Cho & Bengio, "Neural machine translation by jointly
     learning to align and translate", ICLR 2015).

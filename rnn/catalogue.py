@@ -20,7 +20,16 @@ def shipped() -> dict[str, CellType]:
 
 
 def find(name: str) -> CellType:
-    """A cell by its name here, or as `path/to/file.py:ClassName`, which runs that file."""
+    """A cell by its name here, or as `path/to/file.py:ClassName`, which runs that file.
+
+    >>> import rnn.catalogue
+    >>> print(rnn.catalogue.find("GRU")(3, 4))
+    GRU(x=3, h=4): 84 parameters
+        z = sigmoid(W @ [h, x])
+        r = sigmoid(W @ [h, x])
+        n = tanh(W @ [r * h, x])
+        h_next = (1 - z) * h + z * n
+    """
     path, colon, chosen = name.rpartition(":")
     if colon and path.endswith(".py"):
         return _from_file(Path(path), chosen)

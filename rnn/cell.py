@@ -47,12 +47,18 @@ def _state(cell: str, names: Sequence[str], parts: tuple) -> Any:
 class Cell(Module, metaclass=CellType):
     """One step of a recurrent network. A subclass declares `x = Input()`, its states, and its equations.
 
-        class MyCell(Cell):
-            x, h = Input(), State()
-            h_next = tanh(W @ [h, x] + b)
-
-        cell = MyCell(input_size, hidden_size)
-        y, state = cell(x_t)                       # x_t (B, input_size) -> y (B, hidden_size), state.h
+        >>> import minigrad as mg
+        >>> from minigrad import tanh
+        >>> from rnn import Cell, Input, State, W, b
+        >>> class MyCell(Cell):
+        ...     x, h = Input(), State()
+        ...     h_next = tanh(W @ [h, x] + b)
+        >>> cell = MyCell(3, 4)                            # input_size, hidden_size
+        >>> y, state = cell(mg.ones(2, 3))                 # one step: x_t (B, input_size)
+        >>> y.shape, state.h.shape
+        ((2, 4), (2, 4))
+        >>> [(name, p.shape) for name, p in cell.named_parameters()]
+        [('W_h.h', (4, 4)), ('W_h.x', (4, 3)), ('b_h', (4,))]
 
     Keywords: every size that the cell names, every Setting, `dtype`, and
     init:               how parameters begin, as `rnn.initial.initial_values` says: "default", "torch", "keras", a function of

@@ -27,6 +27,12 @@ def initial_values(s: CellGraph, how: Any, declared: Mapping[str, float]) -> dic
           name (`W_f.h`, `b_f`), its gate's matrices (`W_f`), its group, "recurrent" (matrices on a state), "input" (matrices on
           the input), "bias" (all `b_`) or "peephole" (all `w_`), and "default", a preset or a function of (name, shape), for
           what is left. Its values are numbers, arrays, and functions of a shape such as minigrad.nn.init.orthogonal().
+
+    >>> from minigrad.nn.init import orthogonal
+    >>> from rnn import LSTM
+    >>> cell = LSTM(3, 4, init={"b_f": 2.0, "recurrent": orthogonal(), "default": "torch"})
+    >>> cell.weights["b_f"]
+    tensor([2., 2., 2., 2.], requires_grad=True)
     """
     if isinstance(how, Mapping):
         return _by_name(s, how, declared)

@@ -17,9 +17,16 @@ from minigrad.tensor import Parameter, Tensor
 class Module(torch.nn.Module):
     """A layer, a cell or a model of ours as a torch.nn.Module.
 
-        model = rnn.torch.Module(Recurrent(MyCell, 64, 128))
-        optimiser = torch.optim.Adam(model.parameters())
-        ys, state = model(xs, lengths=lengths)
+        >>> import torch
+        >>> from rnn import GRU, Recurrent
+        >>> from rnn.torch import Module
+        >>> model = Module(Recurrent(GRU, 3, 4))
+        >>> optimizer = torch.optim.Adam(model.parameters())
+        >>> ys, state = model(torch.ones(5, 2, 3), lengths=[5, 2])
+        >>> ys.sum().backward()
+        >>> optimizer.step()
+        >>> ys.shape, sorted(name for name, p in model.named_parameters())[0]
+        (torch.Size([5, 2, 4]), 'layers_0_forward_W_n_h')
 
     It is called as ours is, with PyTorch's tensors wherever ours may stand, also inside tuples, lists and dicts, and it returns
     PyTorch's. Gradients flow to all of them and to the parameters; they cannot be differentiated again.

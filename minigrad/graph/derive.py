@@ -16,6 +16,15 @@ def derive(graph: Graph, by: Sequence[str] | None = None) -> Graph:
 
     Its inputs are those of `graph` and one `g_NAME` for each output; its outputs `d_NAME` for each input of `by` that
     the outputs depend on. The symbols of `graph` stand in it, so what was computed forward can be saved and handed in.
+
+    >>> import minigrad as mg
+    >>> from minigrad.graph import derive, trace
+    >>> print(derive(trace(lambda x: mg.exp(x), x=("B", 3))))
+    x: (B, 3)
+    g_y: (B, 3)
+    %2: (B, 3) = exp(x)
+    d_x: (B, 3) = multiply(g_y, %2)
+    return d_x = d_x
     """
     if taken := [name for name in graph.outputs if f"g_{name}" in graph.inputs]:
         raise ValueError(f"the graph has an input g_{taken[0]}, which would be the gradient of its output {taken[0]}; give the "

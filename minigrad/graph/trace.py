@@ -89,7 +89,17 @@ class Graph:
 
 
 def trace(f: Callable[..., Any], /, **shapes: Shape) -> Graph:
-    """The graph of `f`, called with a symbol of each shape by keyword; it returns a symbol or a dict of them."""
+    """The graph of `f`, called with a symbol of each shape by keyword; it returns a symbol or a dict of them.
+
+    >>> import minigrad as mg
+    >>> from minigrad.graph import derive, trace
+    >>> print(trace(lambda x, W: mg.tanh(x.linear(W)), x=("B", 3), W=(4, 3)))
+    x: (B, 3)
+    W: (4, 3)
+    %2: (B, 4) = linear(x, W)
+    %3: (B, 4) = tanh(%2)
+    return y = %3
+    """
     inputs = {name: Symbol(shape, name) for name, shape in shapes.items()}
     result = f(**inputs)
     return Graph(inputs, result if isinstance(result, dict) else {"y": result})

@@ -13,6 +13,11 @@ def cross_entropy(logits: Tensor, targets: Any, reduction: str = "mean") -> Tens
     """-log softmax(logits)[target], in nats. logits (..., classes), targets (...) of integers.
 
     reduction: "mean", "sum" or "none". A target below 0 is left out (the mean is over the others).
+
+    >>> import minigrad as mg
+    >>> from minigrad.nn import functional
+    >>> print(f"{functional.cross_entropy(mg.zeros(5, 4), [0, 1, 2, 3, -1]):.4f}")      # ln 4
+    1.3863
     """
     return _negative_at("cross_entropy", logits.log_softmax(), targets, reduction)
 

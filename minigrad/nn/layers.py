@@ -16,6 +16,10 @@ class Linear(Module):
     """y = x W^T + b. x (..., in_features) -> (..., out_features); W (out_features, in_features).
 
     Both begin uniform within 1/sqrt(in_features), as PyTorch's do.
+
+    >>> import minigrad as mg
+    >>> mg.nn.Linear(3, 5)(mg.ones(7, 2, 3)).shape
+    (7, 2, 5)
     """
 
     def __init__(self, in_features: int, out_features: int, bias: bool = True, dtype: Any = np.float32):
@@ -32,6 +36,10 @@ class Embedding(Module):
     """A vector for each of `num_embeddings` symbols: ids (...) of integers -> (..., embedding_dim).
 
     The vectors begin standard normal, as PyTorch's do.
+
+    >>> import minigrad as mg
+    >>> mg.nn.Embedding(10, 4)([[1, 2, 3]]).shape
+    (1, 3, 4)
     """
 
     def __init__(self, num_embeddings: int, embedding_dim: int, dtype: Any = np.float32):

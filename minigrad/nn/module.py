@@ -17,6 +17,16 @@ class Module:
     attributes in `__init__`, and computes in `forward`.
 
     training:  True in training, False in evaluation; `train()` and `eval()` set it for all modules inside.
+
+    >>> from minigrad import nn
+    >>> class Head(nn.Module):
+    ...     def __init__(self):
+    ...         self.linear = nn.Linear(4, 2)
+    ...
+    ...     def forward(self, x):
+    ...         return self.linear(x).softmax()
+    >>> [(name, p.shape) for name, p in Head().named_parameters()]
+    [('linear.weight', (2, 4)), ('linear.bias', (2,))]
     """
 
     training = True

@@ -355,18 +355,33 @@ def set_default(kind: type[Operators]) -> None:
 
 
 def concatenate(parts: Sequence, axis: int = 0) -> Any:
-    """Join along an axis that exists."""
+    """Join along an axis that exists.
+
+    >>> import minigrad as mg
+    >>> mg.concatenate([mg.ones(2, 3), mg.zeros(2, 1)], axis=1).shape
+    (2, 4)
+    """
     return apply(layout.concatenate, *parts, axis=axis)
 
 
 def stack(parts: Sequence, axis: int = 0) -> Any:
-    """Join along a new axis."""
+    """Join along a new axis.
+
+    >>> import minigrad as mg
+    >>> mg.stack([mg.ones(3), mg.zeros(3)]).shape
+    (2, 3)
+    """
     spread = [expand_dims(part, axis) for part in parts]
     return spread[0] if len(spread) == 1 else concatenate(spread, axis)
 
 
 def einsum(subscripts: str, *operands: Any) -> Any:
-    """Sum of products, like numpy.einsum, for subscripts without '...' that name no axis twice in a term."""
+    """Sum of products, like numpy.einsum, for subscripts without '...' that name no axis twice in a term.
+
+    >>> import minigrad as mg
+    >>> mg.einsum("ij,jk->ik", mg.ones(2, 3), mg.ones(3, 4)).shape
+    (2, 4)
+    """
     return apply(products.einsum, *operands, subscripts=subscripts)
 
 

@@ -42,6 +42,11 @@ class EmbeddedReber(Drawn):
     Inputs (T, B) are a string without its last symbol, targets (T, B) the symbols that came next. A string is correct when at
     every step all symbols that may follow have higher scores than all others. (The paper trains on 256 strings and tests on
     256, and its best LSTMs need 8,440 to 39,740 strings.)
+
+    >>> from rnn.data import EmbeddedReber
+    >>> batch = EmbeddedReber(rows=1).batch(0)
+    >>> "".join(EmbeddedReber.symbols[k] for k in batch.inputs[:, 0])[:1]
+    'B'
     """
 
     symbols = "BTPSXVE"

@@ -63,6 +63,13 @@ class Ragged:
 
     `classes` are the names of the targets' classes; `symbols` those of the ids, where sequences are ids. Raises ValueError,
     with the sequence's place, where targets and sequences or classes do not fit.
+
+    >>> import numpy as np
+    >>> from rnn.data import Examples, Ragged
+    >>> some = Examples([np.ones((t, 2)) for t in (3, 5, 4, 9)], [0, 1, 0, 1])
+    >>> batch = Ragged(some, some, classes=["low", "high"], rows=2).batch(0)
+    >>> batch.inputs.shape[1:], batch.targets.shape, batch.lengths.shape
+    ((2, 2), (2,), (2,))
     """
 
     def __init__(self, training: Examples, validation: Examples, classes: Sequence[str], symbols: Sequence[str] | None = None,

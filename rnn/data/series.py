@@ -61,6 +61,12 @@ class Windows:
     to be forecast (`targets`, by name; all if none is chosen). All are standardised: each quantity's mean over the training
     part is subtracted, and its deviation there divided out; `restore` undoes it. Training sees every window of the first part
     once an epoch, in an order from the seed. For validation what is to be forecast lies in the last part, its history may not.
+
+    >>> from rnn.data import Windows, mackey_glass
+    >>> windows = Windows(mackey_glass(500), history=30, horizon=5, rows=8)
+    >>> batch = windows.batch(0)
+    >>> batch.inputs.shape, batch.targets.shape, windows.restore(batch.targets).shape
+    ((30, 8, 1), (8, 5), (8, 5, 1))
     """
 
     def __init__(self, series: Series, history: int, horizon: int = 1, targets: Sequence[str] | None = None,

@@ -29,6 +29,11 @@ class WrittenDigits(Drawn):
     Each is one stroke through that digit's corners, which are moved at random; the whole is turned, slanted and stretched, and
     written at an uneven speed by a hand that trembles. Inputs (T, B, 2), targets (B,), lengths. A sequence is correct when its
     class has the highest score.
+
+    >>> from rnn.data import WrittenDigits
+    >>> batch = WrittenDigits(rows=4).batch(0)
+    >>> batch.inputs.shape[1:], batch.targets.shape, batch.lengths.shape
+    ((4, 2), (4,), (4,))
     """
 
     shortest: int = 15

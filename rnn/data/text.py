@@ -46,7 +46,13 @@ def read(paths: Sequence[Path]) -> str:
 
 
 class Vocabulary:
-    """The characters of a text, in order of their code points; a character's number is its place."""
+    """The characters of a text, in order of their code points; a character's number is its place.
+
+    >>> from rnn.data import Vocabulary
+    >>> vocabulary = Vocabulary.of("hello")
+    >>> vocabulary.characters, vocabulary.encode("hole").tolist(), vocabulary.decode([2, 1])
+    ('ehlo', [1, 3, 2, 0], 'lh')
+    """
 
     def __init__(self, characters: str):
         self.characters = characters
@@ -107,6 +113,13 @@ class Characters:
 
     ids (N,) may be larger than memory (`text_files.encoded`). Inputs and targets (T, B) are whole numbers. Batch k goes on
     where k - 1 stopped, unless it begins an epoch (`continues`), so that a state can be carried over.
+
+    >>> from rnn.data import Characters, Vocabulary
+    >>> text = "to be, or not to be: " * 20
+    >>> vocabulary = Vocabulary.of(text)
+    >>> data = Characters(vocabulary.encode(text), vocabulary, rows=4, steps=10)
+    >>> data.input_size, data.batch(0).inputs.shape, data.continues(0), data.continues(1)
+    (9, (10, 4), False, True)
     """
 
     def __init__(self, ids: np.ndarray, vocabulary: Vocabulary, rows: int = 64, steps: int = 64, held_out: float = 0.1):

@@ -16,7 +16,14 @@ __all__ = ["Bidirectional", "Layer", "Recurrent", "Stack", "detached", "from_con
 
 
 def from_config(config: Mapping[str, Any], dtype: Any = np.float32) -> Layer:
-    """The layer that `layer.config()` described, with new parameters. No cell class is needed and no code of it is run."""
+    """The layer that `layer.config()` described, with new parameters. No cell class is needed and no code of it is run.
+
+    >>> from rnn import LSTM, Recurrent
+    >>> from rnn.layers import from_config
+    >>> layer = Recurrent(LSTM, 3, 4)
+    >>> twin = from_config(layer.config())
+    >>> twin.load_state_dict(layer.state_dict())
+    """
     kind = config.get("type")
     options = {name: value for name, value in config.items() if name not in ("type", "layers", "directions")}
     if kind == "Recurrent":

@@ -20,6 +20,13 @@ class Bidirectional(Layer):
     merge:              "concat" (outputs side by side), "sum", "mul" or "average".
 
     For two directions of one cell and one size, `Recurrent(..., bidirectional=True)` is shorter.
+
+    >>> import minigrad as mg
+    >>> from rnn import GRU, LSTM, Bidirectional, Recurrent
+    >>> layer = Bidirectional(Recurrent(LSTM, 3, 8), Recurrent(GRU, 3, 4))
+    >>> ys, state = layer(mg.ones(5, 2, 3))
+    >>> ys.shape, state.backward.h.shape
+    ((5, 2, 12), (1, 2, 4))
     """
 
     def __init__(self, forward: Layer, backward: Layer, merge: str = "concat", batch_first: bool = False,

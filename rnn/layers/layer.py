@@ -166,7 +166,14 @@ def parts(state: Any) -> list[Any]:
 
 
 def detached(state: Any) -> Any:
-    """A state that no gradient flows into: what truncated back-propagation through time hands from one window to the next."""
+    """A state that no gradient flows into: what truncated back-propagation through time hands from one window to the next.
+
+    >>> import minigrad as mg
+    >>> from rnn import LSTM, Recurrent, detached
+    >>> ys, state = Recurrent(LSTM, 3, 4)(mg.ones(5, 2, 3))
+    >>> state.h.requires_grad, detached(state).h.requires_grad
+    (True, False)
+    """
     return mapped(lambda part: part.detach(), state)
 
 

@@ -45,6 +45,15 @@ class Recurrent(Layer):
                     `weight_dropout`, `zoneout`, `learn_state`; `proj_size` makes the output of a cell like the LSTM smaller.
 
     Parameters are called `layers.0.forward.W_f.h`; the second direction is `backward`.
+
+    >>> import minigrad as mg
+    >>> from rnn import LSTM, Recurrent
+    >>> layer = Recurrent(LSTM, input_size=3, hidden_size=4, num_layers=2, bidirectional=True)
+    >>> ys, state, seen = layer(mg.ones(5, 2, 3), lengths=[5, 2], capture=["f"])
+    >>> ys.shape, state.c.shape, seen["f"].shape
+    ((5, 2, 8), (4, 2, 4), (4, 5, 2, 4))
+    >>> ys[2:, 1].abs().max().item()                       # past the second row's end
+    0.0
     """
 
     def __init__(self, cell: CellType, input_size: int, hidden_size: int | None = None, num_layers: int = 1,

@@ -19,6 +19,13 @@ class Stack(Layer):
     dropout:      in training, the probability with which an output between two layers is zeroed; variational: the same ones at
                   all steps.
     residual:     each layer whose input and output have one size adds its input to its output.
+
+    >>> import minigrad as mg
+    >>> from rnn import GRU, LSTM, Recurrent, Stack
+    >>> layer = Stack(Recurrent(LSTM, 3, 8, bidirectional=True), Recurrent(GRU, 16, 4), dropout=0.2)
+    >>> ys, (lower, upper) = layer(mg.ones(5, 2, 3))
+    >>> ys.shape, lower.c.shape, upper.h.shape
+    ((5, 2, 4), (2, 2, 8), (1, 2, 4))
     """
 
     def __init__(self, *layers: Layer, dropout: float = 0.0, variational: bool = False, residual: bool = False,

@@ -18,6 +18,13 @@ class Classifier(Reader):
 
     labels:   the names of the classes.
     pooling:  what of the outputs is scored: "mean", "last" or "ends", as `rnn.models.pooling.pooled` says.
+
+    >>> import minigrad as mg
+    >>> from rnn import GRU, Recurrent
+    >>> from rnn.models import Classifier
+    >>> scores, state = Classifier(Recurrent(GRU, 2, 8), ["up", "down"])(mg.ones(5, 3, 2), lengths=[5, 2, 1])
+    >>> scores.shape
+    (3, 2)
     """
 
     kind = "classifier"

@@ -22,6 +22,12 @@ class Regressor(Reader):
 
     pooling:  where numbers are wanted of each sequence as a whole, (B, outputs): "mean", "last" or "ends", as
               `rnn.models.pooling.pooled` says.
+
+    >>> import minigrad as mg
+    >>> from rnn import GRU, Recurrent
+    >>> from rnn.models import Regressor
+    >>> Regressor(Recurrent(GRU, 2, 8), outputs=1)(mg.ones(5, 3, 2))[0].shape
+    (5, 3, 1)
     """
 
     kind = "regressor"

@@ -145,9 +145,15 @@ def fit(model: Module, data: Data, loss: Measure, plan: Plan | None = None, *, o
         ranks: Ranks = ALONE, **of_plan: Any) -> Run:
     """Train a model on data until a budget is over.
 
-        run = fit(Classifier(layer, labels), data, cross_entropy, epochs=20, lr=3e-3, patience=3, out="runs/mine",
-                  measures={"accuracy": accuracy}, reports=[Bar()])
-        run.best.measures["accuracy"]
+        >>> from rnn import GRU, Recurrent
+        >>> from rnn.data import WrittenDigits
+        >>> from rnn.models import Classifier
+        >>> from rnn.training import accuracy, cross_entropy, fit
+        >>> digits = WrittenDigits(rows=8, held_out_batches=1)
+        >>> model = Classifier(Recurrent(GRU, digits.input_size, 16), digits.classes)
+        >>> run = fit(model, digits, cross_entropy, steps=4, lr=1e-2, validate_every=2, measures={"accuracy": accuracy})
+        >>> run.ended, len(run.losses), [v.step for v in run.validations], 0 <= run.best.measures["accuracy"] <= 1
+        ('steps', 4, [2, 4], True)
 
     model:      called as model(inputs, state=, lengths=), each keyword where there is one (see `call`, which may be replaced);
                 returns outputs, or outputs and a state.

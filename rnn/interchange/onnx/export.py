@@ -22,7 +22,17 @@ def export_onnx(model: Module, path: str | Path, inputs: Mapping[str, Any], outp
                 method: str = "forward") -> None:
     """Write an ONNX file that computes what the model computes in evaluation, for onnxruntime and others to run.
 
-        export_onnx(layer, "layer.onnx", {"xs": ("T", "B", 64), "lengths": (("B",), "int64")})
+        >>> import tempfile
+        >>> import numpy as np
+        >>> from onnxruntime import InferenceSession
+        >>> from rnn import LSTM, Recurrent, export_onnx
+        >>> layer = Recurrent(LSTM, 3, 4)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     export_onnx(layer, f"{folder}/layer.onnx", {"xs": ("T", "B", 3), "lengths": (("B",), "int64")})
+        ...     session = InferenceSession(f"{folder}/layer.onnx")
+        >>> outputs = session.run(None, {"xs": np.ones((5, 2, 3), np.float32), "lengths": np.array([5, 2])})
+        >>> {y.name: value.shape for y, value in zip(session.get_outputs(), outputs)}
+        {'y': (5, 2, 4), 'state.h_next': (1, 2, 4), 'state.c_next': (1, 2, 4)}
 
     model:    a module, of this library or a user's own, whose `forward` computes by operations and modules.
     inputs:   the arguments of `forward` by name: each a shape, or (shape, dtype); a shape holds whole numbers, and names for
