@@ -21,6 +21,7 @@ import numpy as np
 
 import minigrad as mg
 from minigrad import backends
+from minigrad.viz import losses
 from rnn import GRU, LSTM, RNN, PeepholeLSTM, Recurrent, ResetAfterGRU
 from rnn.data import WrittenDigits
 from rnn.models import Classifier
@@ -50,6 +51,7 @@ run = fit(model, digits, cross_entropy, steps=300, lr=1e-2, schedule="cosine", m
           validate_every=100)
 print([f"{v.measures['accuracy']:.1%}" for v in run.validations], f"in {time.perf_counter() - start:.1f} s")
 print("the weights are on:", model.layer.cell.device)
+losses(run.losses, unit="nats")
 
 # %% [markdown]
 # Nothing else in the program knows about the device. The initial weights, the batches and the dropout of one seed are the same
@@ -272,6 +274,8 @@ if device == "cpu":
 #   that they meet less?
 # - Let the blocks of `block` share out rows instead of units. What has to be kept then, and who has to meet? (The kernel does
 #   both: `tile` is the part of the rows.)
+# - `rnn.viz.roofline(layer)` draws how far a layer is from what your machine could do, in arithmetic and in fetching numbers
+#   from memory. Try it with `rows=1` and with `rows=64`.
 # - On a GPU: `python -m rnn bench --device cuda --cells LSTM,PeepholeLSTM --shapes 256,64,256,256 --executors stages`.
 
 # %%

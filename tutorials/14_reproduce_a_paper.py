@@ -119,8 +119,8 @@ for k, n in ((3, 3), (0, 3), (5, 5), (10, 10), (30, 30)):
 # %% [markdown]
 # With three of three, the true rate may be as low as 29%; with none of three it may be as high as 71%. The two ranges overlap:
 # by the counts alone, our three seeds hardly separate the LSTM from the RNN. (The RNN's *accuracy* does: it is not nearly
-# there, it is nowhere.) To say "it practically always works" takes some thirty seeds. Seeds are the cheapest part of an experiment,
-# and usually the first to be saved on.
+# there, it is nowhere.) To say "it practically always works" takes some thirty seeds. Seeds are the cheapest part of an
+# experiment, and usually the first to be saved on.
 #
 # ## What made it work?
 #
@@ -145,7 +145,7 @@ def curves(ax, paper, found, title):
             ax.plot([look["sequences"] for look in outcome.looks], [look["correct"] for look in outcome.looks], ".-",
                     color=f"C{k}", alpha=0.7, label=model if n == 0 else None)
     ax.axhline(0.25, color="0.5", linestyle=":", linewidth=1)
-    ax.set(xlabel="sequences trained on", ylim=(0, 1.05), xlim=(0, 16_500), title=title)
+    ax.set(xlabel="sequences trained on", xticks=range(0, 16_001, 4000), ylim=(0, 1.05), xlim=(0, 16_500), title=title)
     ax.legend(fontsize=8)
 
 
@@ -163,8 +163,8 @@ fig.tight_layout()
 # *That* is the difference that gates make, and it is a better sentence than the one in the table.
 #
 # The cell of 1997 keeps everything by construction, and needs no forget bias. In the short training shown here one of its
-# seeds did not arrive: after 16,000 sequences it was right in 74% of them. With a single seed you would have told one of two quite different
-# stories.
+# seeds did not arrive: after 16,000 sequences it was right in 74% of new ones. With a single seed you would have told one of
+# two quite different stories.
 #
 # ## May we compare our number with the paper's?
 #
