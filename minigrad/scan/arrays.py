@@ -151,6 +151,7 @@ class Execution:
                     self.given[total] = xp.zeros((rows.rows, *env[i].shape[1:]), env[i].dtype)
                 self.given[total][:m] += env[i]
         self.stacks.update(kept)
+        self.stacks.update({i: work[:, columns] for *_, writes in program for i, columns in writes})    # whole only now
 
     def _groups(self, stage: Stage) -> list[tuple]:
         return [(g.columns, self.merged(g), id(g.edges[0].target if self.backward else g.edges[0].source))

@@ -9,7 +9,7 @@ from minigrad.autograd import differentiate
 from minigrad.graph import Graph
 from minigrad.scan import Loop, Rows
 from minigrad.scan.passes.plan import plan
-from rnn import Cell, Input, State, W, b
+from rnn import Cell, Input, State, W, b, w
 from shipped import SHIPPED, made, sizes_of
 
 
@@ -150,9 +150,15 @@ class TwoProducts(Cell):
     y = mg.tanh(W @ i)
 
 
+class TwoProductsOfADiagonal(TwoProducts):
+    """After the loop the gradient by the diagonal needs what both have brought."""
+    i = W @ TwoProducts.x + w * TwoProducts.h
+
+
 @pytest.mark.parametrize("compile", ["numpy", "native"])
-def test_gradients_that_meet_in_a_sum_from_before_the_loop_and_within(compile, rng):
-    cell = TwoProducts(3, 4, dtype=np.float64, init=lambda _, shape: rng.standard_normal(shape))
+@pytest.mark.parametrize("made", [TwoProducts, TwoProductsOfADiagonal])
+def test_gradients_that_meet_in_a_sum_from_before_the_loop_and_within(made, compile, rng):
+    cell = made(3, 4, dtype=np.float64, init=lambda _, shape: rng.standard_normal(shape))
     values = {"x": mg.tensor(rng.standard_normal((4, 2, 3)), requires_grad=True), **cell.weights}
     states = {"h": mg.tensor(rng.standard_normal((2, 4)), requires_grad=True)}
     expected, found = (results(cell.loop, values, states, Rows(4, 2), way) for way in (False, compile))
