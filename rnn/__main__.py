@@ -38,7 +38,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"python -m rnn {given[0]}: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt as stop:
-        print(f"\npython -m rnn {given[0]}: {stop or 'stopped'}", file=sys.stderr)
+        print(f"\npython -m rnn {given[0]}: {str(stop) or 'stopped'}", file=sys.stderr)
         return INTERRUPTED
     return 0
 
