@@ -1,5 +1,6 @@
 """Pictures: computation graphs and loss curves."""
 
 from .curves import losses
+from .svg import Svg
 
-__all__ = ["losses"]
+__all__ = ["Svg", "losses"]

@@ -45,7 +45,7 @@ def gradient_flow(layer: Layer | Mapping[str, Layer], xs: Tensor, loss: Callable
         axes.set(title=title, xlabel="step", yscale="log")
         axes.grid(alpha=0.3)
         axes.legend()
-    panels[0].set_ylabel("norm of the loss's gradient by the state after the step")
+    panels[0].set_ylabel("gradient by the state after a step")
     return figure
 
 

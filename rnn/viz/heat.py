@@ -42,6 +42,7 @@ def activations(captured: Mapping[str, Any], labels: Sequence[str] | None = None
         image = axes.imshow(values, aspect="auto", origin="lower", interpolation="nearest", **_colours(values))
         axes.set_ylabel(name)
         axes.set_yticks([])
+        axes.tick_params(axis="x", length=0)
         figure.colorbar(image, ax=axes, pad=0.01, fraction=0.03)
     _name_steps(panels[-1], labels)
     return figure
@@ -108,6 +109,5 @@ def _name_steps(axes: Any, labels: Sequence[str] | None) -> None:
         return
     visible = {" ": "␣", "\n": "⏎", "\t": "⇥"}
     axes.set_xticks(range(len(labels)), [visible.get(text, text) for text in labels], fontsize=8)
-    axes.tick_params(axis="x", length=0)
     if max(map(len, labels)) > 2:
         axes.tick_params(axis="x", rotation=90)

@@ -12,13 +12,13 @@ import minigrad as mg
 from minigrad import backends
 
 from ..bench import cuda
-from ..bench.products import LARGE
 from ..explain import work
 from ..layers import Recurrent
 
 if TYPE_CHECKING:
     from minigrad.viz.figures import Picture
 
+_LARGE = {"cpu": 512, "cuda": 8192}                 # rows and columns: near the peak, and over in a quiet moment
 _COPIED = {"cpu": 2 ** 25, "cuda": 2 ** 28}         # bytes, more than caches hold
 
 
@@ -31,7 +31,7 @@ class Point(NamedTuple):
     seconds: float
 
 
-def roofline(layer: Recurrent, steps: int = 64, rows: int = 32, repeats: int = 5, **extras: Any) -> Picture:
+def roofline(layer: Recurrent, steps: int = 64, rows: int = 32, repeats: int = 20, **extras: Any) -> Picture:
     """Both halves of a layer's plan under the roof of this machine: operations a byte to the right, operations a second
     upwards, both logarithmic (Williams, Waterman & Patterson, "Roofline", CACM 52(4), 2009).
 
@@ -41,7 +41,8 @@ def roofline(layer: Recurrent, steps: int = 64, rows: int = 32, repeats: int = 5
 
     Operations are those of the products and of the loop's elementwise functions; bytes are what the loop's functions read and
     write, and the weights once a step. Peak and bandwidth are those of one large product and one large copy, measured there
-    and then on the layer's device, with as many threads as NumPy takes. Raises TypeError for what is no Recurrent, and
+    and then on the layer's device, with as many threads as NumPy takes; where the machine has other work, in a bad moment for
+    the roof a point may stand above it. Raises TypeError for what is no Recurrent, and
     ImportError without matplotlib.
 
     >>> import rnn
@@ -53,8 +54,9 @@ def roofline(layer: Recurrent, steps: int = 64, rows: int = 32, repeats: int = 5
 
     if not isinstance(layer, Recurrent):
         raise TypeError(f"roofline takes a Recurrent layer, whose plan it can count, not a {type(layer).__name__}")
-    points = _measured(layer, steps, rows, repeats, extras)
-    peak, bandwidth = _machine(layer.cell.device, repeats)
+    seconds, device = _timed(layer, steps, rows, repeats, extras), layer.cell.device
+    points = _points(layer, steps, rows, seconds)
+    peak, bandwidth = 2 * _LARGE[device] ** 3 / seconds["product"], 2 * _COPIED[device] / seconds["copy"]
     figure = Picture(7, 4.5)
     axes = figure.subplots()
     intensities = [p.operations / p.moved for p in points]
@@ -67,37 +69,34 @@ def roofline(layer: Recurrent, steps: int = 64, rows: int = 32, repeats: int = 5
         axes.plot([at], [speed / 1e9], marker="o", linestyle="", markersize=8,
                   label=f"{point.half}: {speed / 1e9:,.1f} Gflop/s, {share:.0%} of the roof above it")
     axes.set(xscale="log", yscale="log", xlabel="operations a byte", ylabel="Gflop/s",
-             title=f"{layer.cell.structure.name}, {steps} steps, {rows} rows, on the {layer.cell.device}")
+             title=f"{layer.cell.structure.name}, {steps} steps, {rows} rows, on the {device}")
     axes.grid(alpha=0.3, which="both")
-    axes.legend(fontsize="small")
+    figure.legend(loc="outside lower center", fontsize="small")
     return figure
 
 
-def _measured(layer: Recurrent, steps: int, rows: int, repeats: int, extras: dict[str, Any]) -> list[Point]:
+def _points(layer: Recurrent, steps: int, rows: int, seconds: dict[str, float]) -> list[Point]:
     cell, counts = layer.cell, len([cell for directions in layer.layers for cell in directions.values()])
     weights = sum(p.size for p in cell.weights.values()) * cell.dtype.itemsize
     plan = cell.loop.plan((cell.structure.input, *cell.weights), fused=True)
-    xs = mg.randn(steps, rows, layer.input_size, dtype=cell.dtype, device=cell.device)
-    timed: dict[str, list[float]] = {"forward": [], "backward": []}
-    for _ in range(repeats + 1):                            # the first makes what runs
-        total: list[Any] = []
-        timed["forward"].append(_seconds(lambda: total.append(layer(xs, **extras)[0].sum()), cell.device))
-        timed["backward"].append(_seconds(total[0].backward, cell.device))
-    layer.zero_grad()
     return [Point(half.half, counts * steps * rows * (half.products + half.elementwise),
-                  counts * steps * (rows * (half.read + half.written) + weights), min(timed[half.half][1:]))
+                  counts * steps * (rows * (half.read + half.written) + weights), seconds[half.half])
             for half in work(cell, plan)]
 
 
-def _machine(device: str, repeats: int) -> tuple[float, float]:
-    """Operations and bytes a second of one large product and one large copy."""
-    xp, size = backends.get(device).xp, LARGE[device]
-    left, right = xp.ones((size, size), np.float32), xp.empty((size, size), np.float32)
-    source = xp.ones(_COPIED[device] // 4, np.float32)
-    target = xp.empty_like(source)
-    product = min(_seconds(lambda: xp.dot(left, left, out=right), device) for _ in range(repeats + 1))
-    copy = min(_seconds(lambda: xp.copyto(target, source), device) for _ in range(repeats + 1))
-    return 2 * size ** 3 / product, 2 * _COPIED[device] / copy
+def _timed(layer: Recurrent, steps: int, rows: int, repeats: int, extras: dict[str, Any]) -> dict[str, float]:
+    """The seconds of both halves, a large product and a large copy, measured in turn, as other work on the machine slows all
+    of them."""
+    device, xp = layer.cell.device, backends.get(layer.cell.device).xp
+    left, right = (xp.ones((_LARGE[device],) * 2, np.float32) for _ in range(2))
+    source, target = (xp.ones(_COPIED[device] // 4, np.float32) for _ in range(2))
+    xs = mg.randn(steps, rows, layer.input_size, dtype=layer.cell.dtype, device=device)
+    total: list[Any] = []
+    runs = {"product": lambda: xp.dot(left, left, out=right), "copy": lambda: xp.copyto(target, source),
+            "forward": lambda: total.append(layer(xs, **extras)[0].sum()), "backward": lambda: total.pop().backward()}
+    rounds = [{name: _seconds(run, device) for name, run in runs.items()} for _ in range(repeats + 1)]
+    layer.zero_grad()
+    return {name: min(times[name] for times in rounds[1:]) for name in runs}       # the first round makes what runs
 
 
 def _seconds(run: Callable[[], Any], device: str) -> float:

@@ -1,0 +1,123 @@
+"""The gate diagram of a cell, drawn from its equations."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from minigrad.viz.svg import Svg, element, head, path, words
+
+from .circuit import Part
+from .layout import layout
+from .routes import SHAPES, Box, Drawing, title
+from .subject import subject
+
+STYLE = """
+.cell-diagram{--ink:#30343b;--body:#f4f6f8;--edge:#c9d0d8;--gate:#ffe9b0;--op:#ffd3d3;--fn:#dcebff;--paper:#fff;
+font:13px ui-sans-serif,system-ui,"Helvetica Neue",Arial,sans-serif}
+@media(prefers-color-scheme:dark){.cell-diagram{--ink:#d7dce3;--body:#20252c;--edge:#4a525d;--gate:#6b5616;--op:#6e3434;
+--fn:#2a4468;--paper:#14171b}}
+.cell-diagram .body{fill:var(--body);stroke:var(--edge)}
+.cell-diagram .wire{fill:none;stroke:var(--ink);stroke-width:1.6}
+.cell-diagram .head,.cell-diagram .dot{fill:var(--ink);stroke:none}
+.cell-diagram .gate .shape{fill:var(--gate)}.cell-diagram .op .shape{fill:var(--op)}
+.cell-diagram .function .shape{fill:var(--fn)}
+.cell-diagram .shape{stroke:var(--ink);stroke-width:1.1}
+.cell-diagram text{fill:var(--ink);text-anchor:middle}
+.cell-diagram .name,.cell-diagram .end{font-style:italic;font-family:Georgia,"Times New Roman",serif;font-size:14px}
+.cell-diagram .name,.cell-diagram .end{text-anchor:start}.cell-diagram .mark,.cell-diagram .sub{font-size:10px}
+.cell-diagram .key{font-size:11px;text-anchor:start}
+"""
+PALETTE = (("#bfe3d0", "#245a43"), ("#ffe1a8", "#6b5010"), ("#cfdcff", "#2b3f78"), ("#ffcfc4", "#70362a"),
+           ("#e6d0f5", "#553070"), ("#d8e8b0", "#475a18"))
+
+
+def gates(cell: Any, color: str = "kind") -> Svg:
+    """The diagram of any cell as textbooks draw it: time to the right, states in at the left and out at the right on lines of
+    their own, inputs from below, the output upwards; a box for each gate with its products and its activation, a circle for
+    each elementwise operation.
+
+    cell:   a cell class, a cell or a layer, whose first cell is drawn.
+    color:  "kind", of a shape, or "stage": the kernels of the plan's forward half, in the order in which they run.
+
+    Lines that meet below a gate are the operands of its matrix, [h, x]; one that reaches it from above is added as it is, or,
+    where it says w, through a vector. Every shape has its equation's name as `data-gate`, every line its ends as `data-from`
+    and `data-to`. Raises TypeError for what is no cell, ValueError for another color.
+
+    >>> import rnn
+    >>> picture = rnn.viz.gates(rnn.LSTM, color="stage")
+    >>> str(picture).count('class="part gate')
+    4
+    """
+    if color not in ("kind", "stage"):
+        raise ValueError(f'gates: color is "kind" or "stage", not {color!r}')
+    drawn_of = subject(cell)
+    drawn = layout(drawn_of.parts)
+    stages = [s for s in drawn_of.stages if color == "stage" and any(p.place in s[1] for p in drawn_of.parts if p.kind in SHAPES)]
+    below = 22.0 * len(stages)
+    elements = [element("rect", class_="body", rx=14, **_corner(drawn.body)), *_lines(drawn),
+                *(_part(p, box, _stage_class(p, stages)) for p, box in drawn.boxes.items() if p.kind in SHAPES), *_words(drawn),
+                *_key([name for name, _ in stages], drawn.height)]
+    group = element("g", "\n", "\n".join(elements), "\n", class_="cell-diagram")
+    return Svg([group], drawn.width, drawn.height + below, f"The gates of {drawn_of.name}", STYLE + _stage_style(len(stages)))
+
+
+def _lines(drawn: Drawing) -> list[str]:
+    lines = []
+    for arrow in drawn.arrows:
+        ends = {"data_from": " ".join(_names(arrow.source)), "data_to": " ".join(_names(arrow.part))}
+        lines.append(element("path", class_="wire", d=path(arrow.points), **ends))
+        lines.append(element("polygon", class_="head", points=head(arrow.points), **ends))
+        if arrow.feed.mark:
+            x, y = arrow.points[-1]
+            up = arrow.points[-2][1] < y
+            side = arrow.points[-2][1] == y
+            lines.append(element("text", words(arrow.feed.mark), class_="mark", x=x - 9, y=y - 6 if up or side else y + 14))
+    return [*lines, *(element("circle", class_="dot", cx=x, cy=y, r=2.6) for x, y in drawn.dots)]
+
+
+def _part(part: Part, box: Box, stage: str) -> str:
+    gate = " ".join(_names(part))
+    about = words(f"{gate}: {', '.join(part.weights)}" if part.weights else gate)
+    shape = (element("circle", class_="shape", cx=box.x, cy=box.y, r=box.width / 2) if part.kind == "op" else
+             element("rect", class_="shape", rx=3 if part.kind == "gate" else 12, **_corner(box)))
+    inside = element("text", words(part.label), x=box.x, y=box.y + 4.5)
+    return element("g", element("title", about), shape, inside, class_=f"part {part.kind}{stage}", data_gate=gate)
+
+
+def _words(drawn: Drawing) -> list[str]:
+    """Names of equations; and of ends: c with t - 1 below it at the left, c with t at the right."""
+    return [element("text", *_name(p), class_="name" if p.kind in SHAPES else "part end",
+                    x=box.left, y=box.y + 4, data_gate=" ".join(_names(p))) for p, box in drawn.names.items()]
+
+
+def _name(part: Part) -> list[str]:
+    if part.kind in SHAPES:
+        return [words(title(part))]
+    when = title(part).removeprefix(part.label)
+    return [words(part.label), *([element("tspan", words(when), class_="sub", dy=4)] if when else [])]
+
+
+def _names(part: Part) -> list[str]:
+    return part.names or ([part.equation] if part.equation else [])
+
+
+def _corner(box: Box) -> dict[str, float]:
+    return {"x": box.left, "y": box.top, "width": box.width, "height": box.height}
+
+
+# -- stages -----------------------------------------------------------------------------------------------------------------
+def _stage_class(part: Part, stages: list[tuple[str, set[int]]]) -> str:
+    found = [k for k, (_, places) in enumerate(stages) if part.place in places]
+    return f" stage-{found[-1]}" if found else ""
+
+
+def _stage_style(count: int) -> str:
+    light = "".join(f".cell-diagram .part.stage-{k} .shape{{fill:{PALETTE[k % len(PALETTE)][0]}}}" for k in range(count))
+    dark = "".join(f".cell-diagram .part.stage-{k} .shape{{fill:{PALETTE[k % len(PALETTE)][1]}}}" for k in range(count))
+    return f"{light}\n@media(prefers-color-scheme:dark){{{dark}}}" if count else ""
+
+
+def _key(titles: list[str], y: float) -> list[str]:
+    return [element("g", element("rect", class_="shape", x=14, y=y + 22 * k, width=14, height=14, rx=3),
+                    element("text", words(name), class_="key", x=36, y=y + 22 * k + 11), class_=f"part stage-{k}")
+            for k, name in enumerate(titles)]
