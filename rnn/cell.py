@@ -16,7 +16,7 @@ from minigrad.nn.init import first
 from minigrad.scan import Loop, Rows, eager
 from minigrad.tensor import Tensor
 
-from .checks import check_capture, check_extras, check_float, check_keywords, check_state
+from .checks import check_capture, check_extras, check_float, check_keywords, check_names, check_state
 from .initial import initial_values
 from .language.build import build
 from .language.cell_type import CellType
@@ -164,7 +164,7 @@ class Cell(Module, metaclass=CellType):
         check_float(s, s.input, x, self.dtype)
         state = self.initial_state(state, x.shape[0])
         given = check_extras(self, extras, x.shape[0], None)
-        rows, step = Rows(1, x.shape[0]), self.step(capture=tuple(capture))
+        rows, step = Rows(1, x.shape[0]), self.step(capture=tuple(check_names(s.name, capture)))
         values = self._values(step, x.expand_dims(0), given, rows)
         ys, last = eager.run(step.loop, values, dict(zip(s.states, state)), rows)
         y, new = ys["y"][0], self.State(**last)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 import minigrad as mg
+from minigrad.graph.stored import LARGEST
 from minigrad.ops import Operators
 from minigrad.ops.shapes import show
 from minigrad.tensor import Tensor
@@ -43,6 +44,8 @@ def check_keywords(definition: Definition, given: dict[str, Any]) -> tuple[dict[
             continue
         if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
             raise ValueError(f"{definition.name}: the size {keyword} is a whole number of at least 1, not {value!r}")
+        if value > LARGEST:
+            raise ValueError(f"{definition.name}: the size {keyword} is at most {LARGEST}, not {value!r}")
         sizes[name] = int(value)
     missing = [n + "_size" if n in ("input", "hidden") else n for n in names if n not in sizes]
     if missing:
@@ -104,6 +107,13 @@ def check_extras(cell: Cell, given: Mapping[str, Any], rows: int, steps: int | N
         raise TypeError(f"{s.name} takes no {', '.join(given)}; by keyword it takes "
                         f"{', '.join(k for k, (_, per) in s.extras.items() if per != 'slots') or 'nothing'}")
     return out
+
+
+def check_names(who: str, capture: Any) -> Sequence[str]:
+    """Of quantities to be captured: several, each a string."""
+    if isinstance(capture, str) or not isinstance(capture, Sequence) or not all(isinstance(name, str) for name in capture):
+        raise TypeError(f"{who}: capture is a list of names, such as ['y'], not {capture!r}")
+    return capture
 
 
 def check_capture(s: CellGraph, names: Sequence[str]) -> None:

@@ -54,6 +54,8 @@ def step_of(s: CellGraph, options: Options, training: bool, masked: bool = False
 def activated(s: CellGraph, activations: Mapping[str, Any]) -> CellGraph:
     """With other activations: by the name of a gate whose equation ends in one, or by that of a function, wherever it stands. A
     value is a function of the cell's language, or its name."""
+    if not isinstance(activations, Mapping):
+        raise TypeError(f"{s.name}: activations are by name, such as {{'g': relu}}, not {activations!r}")
     graph, found = s.graph, dict.fromkeys(activations, False)
 
     def change(node: Symbol, args: tuple) -> Any:

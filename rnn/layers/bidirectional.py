@@ -39,7 +39,7 @@ class Bidirectional(Layer):
         if forward.input_size != backward.input_size:
             raise ValueError(f"Bidirectional: both directions read the same xs, of size {forward.input_size} and "
                              f"{backward.input_size}")
-        if merge not in MERGES:
+        if not isinstance(merge, str) or merge not in MERGES:
             raise ValueError(f"Bidirectional: merge is one of {', '.join(map(repr, MERGES))}, not {merge!r}")
         if merge != "concat" and forward.output_size != backward.output_size:
             raise ValueError(f"Bidirectional: merge={merge!r} takes outputs of one size, not {forward.output_size} and "

@@ -12,6 +12,7 @@ from minigrad.nn import Module
 from minigrad.ops import Operators
 from minigrad.tensor import Tensor
 
+from ..checks import check_names
 from ..sequences import Sequences
 
 
@@ -55,7 +56,7 @@ class Layer(Module):
         if one and state is not None:
             state = mapped(lambda part: _tensor(part).expand_dims(1), state)
         state = self._kept_for(sequences.rows) if state is None and self.stateful else state
-        wanted = tuple(dict.fromkeys([*capture, *(self.states() if return_states else ())]))
+        wanted = tuple(dict.fromkeys([*check_names(self._title(), capture), *(self.states() if return_states else ())]))
         if unknown := [name for name in wanted if name not in self.quantities()]:
             raise ValueError(f"{self._title()} cannot capture {', '.join(unknown)}; it has {', '.join(self.quantities())}")
         ys, last, captured = self.run(xs, state, sequences, given, wanted)

@@ -65,9 +65,9 @@ class Recurrent(Layer):
             raise TypeError(f"Recurrent takes a cell class, such as LSTM, not {found}")
         if not isinstance(num_layers, (int, np.integer)) or num_layers < 1:
             raise ValueError(f"Recurrent: num_layers is a whole number of at least 1, not {num_layers!r}")
-        if compile not in CHOICES:
+        if not isinstance(compile, (bool, str)) or compile not in CHOICES:
             raise ValueError(f"Recurrent: compile is one of {', '.join(map(repr, CHOICES))}, not {compile!r}")
-        if merge not in MERGES:
+        if not isinstance(merge, str) or merge not in MERGES:
             raise ValueError(f"Recurrent: merge is one of {', '.join(map(repr, MERGES))}, not {merge!r}")
         if "proj_size" in keywords:
             cell = projected(cell)
