@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import minigrad as mg
-from minigrad import nn
+from minigrad import backends, nn
 from rnn import GRU, LSTM, Recurrent, ReluRNN
 from rnn.data import WrittenDigits
 from rnn.data.batch import Batch
@@ -115,6 +115,21 @@ def test_ranks_train_as_one_process_does(of, size):
             np.testing.assert_array_equal(p.numpy(), q.numpy())
 
 
+def test_both_devices_train_alike_and_go_on(tmp_path, device):
+    def part(size, **changes):
+        given = [characters(**changes) for _ in range(size)]
+        for one in given:
+            one["model"].to(device)
+        return together(size, lambda ranks: fit(**given[ranks.rank], ranks=ranks, out=tmp_path))[-1]
+
+    part(2, steps=4)
+    run = part(2, resume=tmp_path / "checkpoint.safetensors")
+    with mg.device("cpu"):
+        one = fit(**characters())
+    assert next(run.model.parameters()).device == device
+    np.testing.assert_allclose(run.losses, one.losses, rtol=1e-5)
+
+
 def test_only_the_first_reports_and_writes(tmp_path):
     class Told(Report):
         steps = 0
@@ -197,11 +212,11 @@ def _error(program):
 
 
 # -- gradients ----------------------------------------------------------------------------------------------------------------
-def test_a_mean_is_over_all_targets_and_a_parameter_that_none_used_has_no_gradient():
+def test_a_mean_is_over_all_targets_and_a_parameter_that_none_used_has_no_gradient(device):
     def program(ranks):
-        used, unused, mine = (nn.Parameter(np.zeros(2, np.float64)) for _ in range(3))
-        used.grad = mg.tensor([1.0, 2.0], "float64") if ranks.rank else mg.tensor([4.0, 8.0], "float64")
-        mine.grad = mg.tensor([6.0, 6.0], "float64") if ranks.rank else None
+        used, unused, mine = (nn.Parameter(backends.get(device).asarray([0.0, 0.0])) for _ in range(3))
+        used.grad = mg.tensor([1.0, 2.0] if ranks.rank else [4.0, 8.0], "float64", device)
+        mine.grad = mg.tensor([6.0, 6.0], "float64", device) if ranks.rank else None
         loss = ranks.mean([used, unused, mine], 5.0 if ranks.rank else 2.0, 2 if ranks.rank else 1)
         return loss, used.grad.numpy().tolist(), unused.grad, mine.grad.numpy().tolist()
 
