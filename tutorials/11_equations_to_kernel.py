@@ -27,6 +27,7 @@ from minigrad.graph import derive, trace
 from minigrad.graph.simplify import simplify
 from minigrad.scan.passes.plan import plan
 from rnn import Cell, Input, Recurrent, State, W, b
+from rnn.viz import gates
 
 
 class MyCell(Cell):
@@ -176,6 +177,13 @@ print(told["merge"])
 # `f * h`, which needs `f`, which needs a product: two products that have to wait for each other. This is a property of the
 # equations, and it decides how long a step takes at least: on a GPU, thousands of threads have to wait for each other twice.
 #
+# The same as a picture of the cell, drawn from its equations, with time to the right. Follow `f`: it is needed twice, once
+# below the tanh, and that is where the second stage begins.
+
+# %%
+gates(MyCell, color="stage")
+
+# %% [markdown]
 # Can you save a stage? Take the gate out of the product, so that it acts after it (as tutorial 9 did with the GRU):
 
 # %%
