@@ -177,8 +177,8 @@ print(told["merge"])
 # `f * h`, which needs `f`, which needs a product: two products that have to wait for each other. This is a property of the
 # equations, and it decides how long a step takes at least: on a GPU, thousands of threads have to wait for each other twice.
 #
-# The same as a picture of the cell, drawn from its equations, with time to the right. Follow `f`: it is needed twice, once
-# below the tanh, and that is where the second stage begins.
+# The same as a picture of the cell, drawn from its equations, with time to the right. Follow `f`: one of
+# its ways goes by `f * h` to the operands of the tanh, and that is where the second stage begins.
 
 # %%
 gates(MyCell, color="stage")
