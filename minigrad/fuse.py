@@ -34,10 +34,13 @@ def fuse(f: Callable[..., Any]) -> Callable[..., Any]:
     """The elementwise function `f` of tensors, which returns a tensor or a tuple of them, computed by one kernel: C on the
     CPU, CUDA on a GPU; and its gradients by another. Also a decorator.
 
-        @mg.fuse
-        def highway(x, y, t):
-            t = mg.sigmoid(t)
-            return t * x + (1 - t) * y
+        >>> import minigrad as mg
+        >>> @mg.fuse
+        ... def highway(x, y, t):
+        ...     t = mg.sigmoid(t)
+        ...     return t * x + (1 - t) * y
+        >>> highway(mg.ones(3), mg.zeros(3), mg.tensor(0.0))
+        tensor([0.5, 0.5, 0.5])
 
     Arguments broadcast. The kernels are made at the first call and serve all sizes. They compute in the widest dtype of
     the floating-point arguments, whole numbers beside them as well; the results have the dtypes that `f` gives. Whole numbers

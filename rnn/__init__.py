@@ -1,4 +1,8 @@
-"""Recurrent networks whose cells are declared by their equations."""
+"""Recurrent networks whose cells are declared by their equations.
+
+In a cell's body `W`, `w` and `b` are each equation's own: in the equation of `f`, `W @ [h, x]` is the sum of the products
+of matrices `W_f.h` and `W_f.x` with `h` and `x`, `w * c` multiplies by a vector `w_f.c`, and `b` is a bias `b_f`.
+"""
 
 from . import variants
 from .attention import attending

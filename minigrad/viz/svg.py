@@ -12,7 +12,7 @@ class Svg:
     label:  what it shows, for those who do not see it.
     style:  CSS of its classes.
 
-    >>> from minigrad.viz import Svg
+    >>> from minigrad.viz.svg import Svg, element
     >>> picture = Svg([element("circle", cx=5, cy=5, r=4)], 10, 10, "a circle")
     >>> print(str(picture).splitlines()[1])
     <circle cx="5" cy="5" r="4"/>

@@ -33,8 +33,8 @@ class Recurrent(Layer):
     bidirectional:  a second cell in each layer that reads from the end.
     merge:          what becomes of the outputs of two directions: "concat" (side by side), "sum", "mul" or "average".
     batch_first:    xs and ys are (B, T, features).
-    dropout:        in training, the probability with which an output between two layers is zeroed;
-    input_dropout:  and an element of xs.
+    dropout:        in training, the probability with which an output between two layers is zeroed.
+    input_dropout:  the same of an element of xs.
     variational:    all dropout draws one mask a sequence, not one a step (Gal & Ghahramani, NeurIPS 2016).
     residual:       each layer whose input and output have one size adds its input to its output.
     stateful:       a call that is given no state begins with the last one's, detached; `reset_state()` forgets it.
