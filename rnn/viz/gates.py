@@ -6,9 +6,10 @@ from typing import Any
 
 from minigrad.viz.svg import Svg, element, head, path, words
 
-from .circuit import Part
 from .layout import layout
-from .routes import SHAPES, Box, Drawing, title
+from .parts import Part
+from .places import Box
+from .routes import Drawing
 from .subject import subject
 
 STYLE = """
@@ -52,19 +53,19 @@ def gates(cell: Any, color: str = "kind") -> Svg:
         raise ValueError(f'gates: color is "kind" or "stage", not {color!r}')
     drawn_of = subject(cell)
     drawn = layout(drawn_of.parts)
-    stages = [s for s in drawn_of.stages if color == "stage" and any(p.place in s[1] for p in drawn_of.parts if p.kind in SHAPES)]
+    stages = [s for s in drawn_of.stages if color == "stage" and any(p.place in s[1] for p in drawn_of.parts if p.is_shape)]
     below = 22.0 * len(stages)
-    elements = [element("rect", class_="body", rx=14, **_corner(drawn.body)), *_lines(drawn),
-                *(_part(p, box, _stage_class(p, stages)) for p, box in drawn.boxes.items() if p.kind in SHAPES), *_words(drawn),
-                *_key([name for name, _ in stages], drawn.height)]
+    elements = [element("rect", class_="body", rx=14, **_corner(drawn.places.body)), *_lines(drawn),
+                *(_part(p, box, _stage_class(p, stages)) for p, box in drawn.places.boxes.items() if p.is_shape), *_words(drawn),
+                *_key([name for name, _ in stages], drawn.places.height)]
     group = element("g", "\n", "\n".join(elements), "\n", class_="cell-diagram")
-    return Svg([group], drawn.width, drawn.height + below, f"The gates of {drawn_of.name}", STYLE + _stage_style(len(stages)))
+    return Svg([group], drawn.places.width, drawn.places.height + below, f"The gates of {drawn_of.name}", STYLE + _stage_style(len(stages)))
 
 
 def _lines(drawn: Drawing) -> list[str]:
     lines = []
     for arrow in drawn.arrows:
-        ends = {"data_from": " ".join(_names(arrow.source)), "data_to": " ".join(_names(arrow.part))}
+        ends = {"data_from": arrow.source.marks, "data_to": arrow.part.marks}
         lines.append(element("path", class_="wire", d=path(arrow.points), **ends))
         lines.append(element("polygon", class_="head", points=head(arrow.points), **ends))
         if arrow.feed.mark:
@@ -76,7 +77,7 @@ def _lines(drawn: Drawing) -> list[str]:
 
 
 def _part(part: Part, box: Box, stage: str) -> str:
-    gate = " ".join(_names(part))
+    gate = part.marks
     about = words(f"{gate}: {', '.join(part.weights)}" if part.weights else gate)
     shape = (element("circle", class_="shape", cx=box.x, cy=box.y, r=box.width / 2) if part.kind == "op" else
              element("rect", class_="shape", rx=3 if part.kind == "gate" else 12, **_corner(box)))
@@ -86,19 +87,15 @@ def _part(part: Part, box: Box, stage: str) -> str:
 
 def _words(drawn: Drawing) -> list[str]:
     """Names of equations; and of ends: c with t - 1 below it at the left, c with t at the right."""
-    return [element("text", *_name(p), class_="name" if p.kind in SHAPES else "part end",
-                    x=box.left, y=box.y + 4, data_gate=" ".join(_names(p))) for p, box in drawn.names.items()]
+    return [element("text", *_name(p), class_="name" if p.is_shape else "part end",
+                    x=box.left, y=box.y + 4, data_gate=p.marks) for p, box in drawn.places.names.items()]
 
 
 def _name(part: Part) -> list[str]:
-    if part.kind in SHAPES:
-        return [words(title(part))]
-    when = title(part).removeprefix(part.label)
+    if part.is_shape:
+        return [words(part.title)]
+    when = part.title.removeprefix(part.label)
     return [words(part.label), *([element("tspan", words(when), class_="sub", dy=4)] if when else [])]
-
-
-def _names(part: Part) -> list[str]:
-    return part.names or ([part.equation] if part.equation else [])
 
 
 def _corner(box: Box) -> dict[str, float]:

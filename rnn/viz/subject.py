@@ -16,7 +16,8 @@ from ..language.cell_type import CellType
 from ..language.nodes import Link
 from ..language.show import text
 from ..layers import Layer, Recurrent
-from .circuit import Part, circuit
+from .circuit import Circuit
+from .parts import Part
 
 _SIZES = (8, 16)                    # of a cell class that is drawn without sizes: input and all others
 
@@ -39,7 +40,7 @@ def subject(given: Any) -> Subject:
     functions = {key: re.findall(r"(\w+)\(", text(e.expression)) for key, e in equations.items()}
     aliases = {key: e.expression.key for key, e in equations.items() if isinstance(e.expression, Link)}
     graph = simplify(structure.graph)
-    return Subject(structure.name, circuit(structure, graph, functions, aliases), _stages(graph, cell))
+    return Subject(structure.name, Circuit(structure, graph, functions, aliases).parts(), _stages(graph, cell))
 
 
 def _cell(given: Any) -> Cell:
