@@ -17,6 +17,7 @@
 
 # %%
 import math
+import os
 from dataclasses import replace
 
 import matplotlib.pyplot as plt
@@ -27,6 +28,8 @@ from rnn.data import TemporalOrder
 from rnn.papers import PAPERS, report
 from rnn.papers.run import outcomes
 from rnn.variants import LSTM1997
+
+os.environ["OMP_NUM_THREADS"] = "1"              # networks of eight units are quickest with one thread
 
 task = TemporalOrder(rows=4, seed=2)
 batch = task.batch(0)
