@@ -18,6 +18,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--source", nargs="+", default=list(DIALECTS), choices=DIALECTS,
                         help="which source to print (default: all)")
     parser.add_argument("--passes", action="store_true", help="the result of every pass that makes the plan, instead")
+    parser.add_argument("--html", metavar="FILE", help="a page with the gate diagram, linked by names, instead of text")
     parser.add_argument("--set", nargs="+", default=[], metavar="NAME=NUMBER", help="further sizes and settings of the cell")
 
 
@@ -31,4 +32,11 @@ def run(args: argparse.Namespace) -> None:
         return
     explanation = layer.explain()
     explanation.sources = {dialect: explanation.sources[dialect] for dialect in args.source}
+    if args.html:
+        try:
+            explanation.save(args.html)
+        except (ValueError, OSError) as error:
+            raise CommandError(str(error)) from error
+        print(f"written to {args.html}")
+        return
     print(explanation)

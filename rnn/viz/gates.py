@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from minigrad.viz.svg import Svg, element, head, path, words
@@ -51,44 +52,43 @@ def gates(cell: Any, color: str = "kind") -> Svg:
     """
     if color not in ("kind", "stage"):
         raise ValueError(f'gates: color is "kind" or "stage", not {color!r}')
-    drawn_of = subject(cell)
-    drawn = layout(drawn_of.parts)
-    stages = [s for s in drawn_of.stages if color == "stage" and any(p.place in s[1] for p in drawn_of.parts if p.is_shape)]
-    below = 22.0 * len(stages)
-    elements = [element("rect", class_="body", rx=14, **_corner(drawn.places.body)), *_lines(drawn),
-                *(_part(p, box, _stage_class(p, stages)) for p, box in drawn.places.boxes.items() if p.is_shape), *_words(drawn),
-                *_key([name for name, _ in stages], drawn.places.height)]
+    about = subject(cell)
+    drawn = layout(about.parts)
+    places, shapes = drawn.places, [p for p in about.parts if p.is_shape]
+    stages = [s for s in about.stages if color == "stage" and any(p.place in s[1] for p in shapes)]
+    elements = [element("rect", class_="body", rx=14, **_corner(places.body)), *_lines(drawn),
+                *(_shape(p, places.boxes[p], _stage_class(p, stages)) for p in shapes), *_names(places.names),
+                *_key([title for title, _ in stages], places.height)]
     group = element("g", "\n", "\n".join(elements), "\n", class_="cell-diagram")
-    return Svg([group], drawn.places.width, drawn.places.height + below, f"The gates of {drawn_of.name}", STYLE + _stage_style(len(stages)))
+    height = places.height + 22.0 * len(stages)
+    return Svg([group], places.width, height, f"The gates of {about.name}", STYLE + _stage_style(len(stages)))
 
 
 def _lines(drawn: Drawing) -> list[str]:
-    lines = []
+    lines, marks = [], []
     for arrow in drawn.arrows:
         ends = {"data_from": arrow.source.marks, "data_to": arrow.part.marks}
         lines.append(element("path", class_="wire", d=path(arrow.points), **ends))
         lines.append(element("polygon", class_="head", points=head(arrow.points), **ends))
         if arrow.feed.mark:
-            x, y = arrow.points[-1]
-            up = arrow.points[-2][1] < y
-            side = arrow.points[-2][1] == y
-            lines.append(element("text", words(arrow.feed.mark), class_="mark", x=x - 9, y=y - 6 if up or side else y + 14))
-    return [*lines, *(element("circle", class_="dot", cx=x, cy=y, r=2.6) for x, y in drawn.dots)]
+            (_, before), (x, y) = arrow.points[-2:]
+            marks.append(element("text", words(arrow.feed.mark), class_="mark", x=x - 9, y=y + 14 if before > y else y - 6))
+    dots = [element("circle", class_="dot", cx=x, cy=y, r=2.6) for x, y in drawn.dots]
+    return [element("g", "\n", "\n".join(lines), "\n", class_="wires"), *marks, *dots]
 
 
-def _part(part: Part, box: Box, stage: str) -> str:
-    gate = part.marks
-    about = words(f"{gate}: {', '.join(part.weights)}" if part.weights else gate)
+def _shape(part: Part, box: Box, stage: str) -> str:
+    about = f"{part.marks}: {', '.join(part.weights)}" if part.weights else part.marks
     shape = (element("circle", class_="shape", cx=box.x, cy=box.y, r=box.width / 2) if part.kind == "op" else
              element("rect", class_="shape", rx=3 if part.kind == "gate" else 12, **_corner(box)))
     inside = element("text", words(part.label), x=box.x, y=box.y + 4.5)
-    return element("g", element("title", about), shape, inside, class_=f"part {part.kind}{stage}", data_gate=gate)
+    return element("g", element("title", words(about)), shape, inside, class_=f"part {part.kind}{stage}", data_gate=part.marks)
 
 
-def _words(drawn: Drawing) -> list[str]:
-    """Names of equations; and of ends: c with t - 1 below it at the left, c with t at the right."""
-    return [element("text", *_name(p), class_="name" if p.is_shape else "part end",
-                    x=box.left, y=box.y + 4, data_gate=p.marks) for p, box in drawn.places.names.items()]
+def _names(names: Mapping[Part, Box]) -> list[str]:
+    """Of equations; and of ends: c with t - 1 below it at the left, c with t at the right."""
+    return [element("text", *_name(p), class_="name" if p.is_shape else "end", x=box.left, y=box.y + 4, data_gate=p.marks)
+            for p, box in names.items()]
 
 
 def _name(part: Part) -> list[str]:
@@ -109,8 +109,8 @@ def _stage_class(part: Part, stages: list[tuple[str, set[int]]]) -> str:
 
 
 def _stage_style(count: int) -> str:
-    light = "".join(f".cell-diagram .part.stage-{k} .shape{{fill:{PALETTE[k % len(PALETTE)][0]}}}" for k in range(count))
-    dark = "".join(f".cell-diagram .part.stage-{k} .shape{{fill:{PALETTE[k % len(PALETTE)][1]}}}" for k in range(count))
+    light, dark = ("".join(f".cell-diagram .part.stage-{k} .shape{{fill:{PALETTE[k % len(PALETTE)][scheme]}}}"
+                           for k in range(count)) for scheme in (0, 1))
     return f"{light}\n@media(prefers-color-scheme:dark){{{dark}}}" if count else ""
 
 

@@ -23,7 +23,7 @@ def layout(parts: Sequence[Part]) -> Drawing:
     def tried(stacked: Collection[Part]) -> Drawing:
         column = columns(order, stacked)
         last = max(column.values(), default=-1.0)
-        column |= {p: -1.0 for p in states} | {p: last + (1 if p.kind == "output" else 2) for p in ends}
+        column |= dict.fromkeys(states, -1.0) | {p: last + (1 if p.kind == "output" else 2) for p in ends}
         return Drawing(Places(every, column, users, rows(every, column, users, lines)))
 
     stacked: set[Part] = set()

@@ -8,6 +8,7 @@ from typing import Any
 
 from minigrad.graph import Graph
 from minigrad.graph.simplify import simplify
+from minigrad.ops import products
 from minigrad.scan.passes.plan import plan
 
 from ..cell import Cell
@@ -24,12 +25,25 @@ _SIZES = (8, 16)                    # of a cell class that is drawn without size
 
 @dataclass
 class Subject:
-    """name: of the cell.   stages: of the plan's forward half by title, with the places of the graph's nodes that each
+    """name: of the cell.   graph: of a step, simplified.   stages: of the plan's forward half by title, with the places of the graph's nodes that each
     computes."""
 
     name: str
+    graph: Graph
     parts: list[Part]
     stages: list[tuple[str, set[int]]]
+
+    @property
+    def names(self) -> dict[str, str]:
+        """Of equations, states, inputs, parameters and products, with the equations that are marked with each."""
+        found: dict[str, str] = {}
+        for part in self.parts:
+            for name in (*part.names, *part.weights):
+                found.setdefault(name, part.marks)
+        for node in self.graph.nodes:                   # f_h, a product with W_f.h
+            if node.op is products.linear and node.name and node.inputs[1].name in found:
+                found.setdefault(node.name, found[node.inputs[1].name])
+        return found
 
 
 def subject(given: Any) -> Subject:
@@ -40,7 +54,7 @@ def subject(given: Any) -> Subject:
     functions = {key: re.findall(r"(\w+)\(", text(e.expression)) for key, e in equations.items()}
     aliases = {key: e.expression.key for key, e in equations.items() if isinstance(e.expression, Link)}
     graph = simplify(structure.graph)
-    return Subject(structure.name, Circuit(structure, graph, functions, aliases).parts(), _stages(graph, cell))
+    return Subject(structure.name, graph, Circuit(structure, graph, functions, aliases).parts(), _stages(graph, cell))
 
 
 def _cell(given: Any) -> Cell:
