@@ -32,6 +32,7 @@ matplotlib.rcParams.update({"svg.hashsalt": "tutorials", "figure.figsize": (6.4,
 """
 
 CONFIG = Config({
+    "CoalesceStreamsPreprocessor": {"enabled": True},           # what a slow cell prints stands together
     "NbConvertBase": {"display_data_priority": ["image/svg+xml", "image/png", "text/plain"]},
     "ExtractOutputPreprocessor": {"enabled": True, "output_filename_template": "{cell_index:02d}_{index}{extension}"},
 })
@@ -54,6 +55,8 @@ def write(notebook: NotebookNode, source: Path) -> None:
     text, resources = MarkdownExporter(config=CONFIG).from_notebook_node(notebook, {"output_files_dir": pictures})
     shutil.rmtree(HERE / pictures, ignore_errors=True)
     for name, data in resources["outputs"].items():
+        if name not in text:                            # the same picture in a format that is not shown
+            continue
         (HERE / name).parent.mkdir(parents=True, exist_ok=True)
         (HERE / name).write_bytes(data)
     lines = [line.rstrip() for line in text.strip().splitlines()]
