@@ -82,7 +82,10 @@ def test_a_rank_that_is_killed_ends_all_and_a_checkpoint_is_left(tmp_path):
     finally:
         begun.kill()
     assert begun.returncode != 0
-    assert not Path(f"/proc/{other}").exists()
+    deadline = time.monotonic() + 20
+    while Path(f"/proc/{other}").exists():
+        assert time.monotonic() < deadline, f"rank {other} lives on"
+        time.sleep(0.05)
     kept = len(mg.load(out / "checkpoint.safetensors")["losses"].numpy())
     again = ran(1, "train", "solve", "--resume", out / "checkpoint.safetensors", "--steps", kept + 10)
     assert again.returncode == 0, again.stderr
