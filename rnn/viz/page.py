@@ -35,13 +35,14 @@ def page(explanation: Explanation) -> str:
              _section("plan", "Plan", planned),
              _section("source", "Source", _sources(explanation.sources, gate_of))]
     name, _, about = explanation.title.partition(": ")
+    main = f'<main{" class=wide" * (picture.width > _WIDE)}>{"".join(parts)}</main>'
     return "\n".join([
         '<!DOCTYPE html>', '<html lang="en">', '<head>', '<meta charset="utf-8">',
         '<meta name="viewport" content="width=device-width, initial-scale=1">', f"<title>{words(name)}</title>",
         f"<style>{STYLE}</style>", "</head>", "<body>",
         f"<header><h1>{words(name)}</h1><p>{words(about)}</p></header>",
         '<p class="hint">Point at a gate, or tap it, to see it in the equations, the diagram, the plan and the source.</p>',
-        f'<main{" class=wide" * (picture.width > _WIDE)}>{"".join(parts)}</main>', f"<script>{SCRIPT}</script>", "</body>", "</html>", ""])
+        main, f"<script>{SCRIPT}</script>", "</body>", "</html>", ""])
 
 
 def _section(name: str, title: str, inside: str) -> str:

@@ -25,8 +25,8 @@ _SIZES = (8, 16)                    # of a cell class that is drawn without size
 
 @dataclass
 class Subject:
-    """name: of the cell.   graph: of a step, simplified.   stages: of the plan's forward half by title, with the places of the graph's nodes that each
-    computes."""
+    """name: of the cell.   graph: of a step, simplified.   stages: of the plan's forward half by title, with the places of the
+    graph's nodes that each computes."""
 
     name: str
     graph: Graph
