@@ -41,8 +41,8 @@ def first(shape: tuple[int, ...], draw: Initialiser) -> np.ndarray:
         try:
             return draw(shape)
         except MemoryError:
-            raise MemoryError(f"there is no memory for a parameter of shape {tuple(shape)}: {prod(shape) / 2 ** 27:,.0f} GiB as "
-                              "it is drawn; make a smaller one") from None
+            raise MemoryError(f"there is no memory for a parameter of shape {tuple(shape)}: {prod(shape) / 2 ** 27:,.0f} GiB "
+                              "as it is drawn; make a smaller one") from None
     left[0] -= prod(shape)
     if left[0] < 0:
         raise ValueError(f"a parameter of shape {tuple(shape)} is more than there are numbers for")
