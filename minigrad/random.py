@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import functools
+import math
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextvars import ContextVar
 from typing import Any
 
 import numpy as np
 
 from . import native
 from .notice import notice
+from .ops import ShapeError
 from .tensor import Tensor, tensor
 
 _generator = np.random.default_rng()
+_shared: ContextVar[tuple[int, int, int] | None] = ContextVar("shared", default=None)
 
 
 def manual_seed(seed: int) -> None:
@@ -57,16 +62,36 @@ def draw_key() -> int:
     return int(_generator.integers(1 << 63))
 
 
-def uniform(key: int, name: str, shape: tuple[int, ...], offset: int = 0, xp: Any = np) -> Any:
+@contextlib.contextmanager
+def rows_from(first: int, count: int, of: int) -> Iterator[None]:
+    """Inside, the `count` rows of `uniform` are drawn as the rows from `first` of a batch of `of`, of which others compute
+    the rest."""
+    before = _shared.set((first, count, of))
+    try:
+        yield
+    finally:
+        _shared.reset(before)
+
+
+def uniform(key: int, name: str, shape: tuple[int, ...], offset: int = 0, xp: Any = np, rows: int | None = None) -> Any:
     """float32 numbers in [0, 1), element i of the flattened `shape` a function of (key, name, offset + i) alone, whichever
-    array module `xp` draws them.
+    array module `xp` draws them. rows: which axis is that of a batch's rows, if one is (see `rows_from`).
 
     Philox2x32-10 (Salmon, Moraes, Dror & Shaw, "Parallel random numbers: as easy as 1, 2, 3", SC 2011): a bijection of
     a 64-bit counter under a 32-bit key, so any element can be computed anywhere, in any order.
     """
     key = (key ^ zlib.crc32(name.encode()) * 0x9E3779B97F4A7C15) & (1 << 64) - 1
     start, out = (key >> 32 << 20) + offset, xp.empty(shape, np.float32)
-    _filler(xp)(start, key & 0xFFFFFFFF, out)
+    fill, shared = _filler(xp), _shared.get()
+    if rows is None or shared is None:
+        fill(start, key & 0xFFFFFFFF, out)
+        return out
+    first, count, of = shared
+    if shape[rows] != count:
+        raise ShapeError(f"{name}: a random mask {shape} has its batch's rows on axis {rows}, and these are {count}")
+    row = math.prod(shape[rows + 1:])
+    for k, part in enumerate(out.reshape(math.prod(shape[:rows]), *shape[rows:])):
+        fill(start + (k * of + first) * row, key & 0xFFFFFFFF, part)
     return out
 
 

@@ -1,4 +1,5 @@
-"""The command line: python -m rnn train | sample | eval | export | import | explain | bench | cells | papers."""
+"""The command line: python -m rnn train | sample | eval | export | import | explain | bench | cells | papers |
+sweep."""
 
 from __future__ import annotations
 
@@ -6,7 +7,7 @@ import argparse
 import os
 import sys
 
-from .commands import CommandError, bench, cells, eval, explain, export, import_, papers, sample, train
+from .commands import CommandError, bench, cells, eval, explain, export, import_, papers, sample, sweep, train
 from .language import CellError
 from .training import NotFinite
 
@@ -17,7 +18,8 @@ COMMANDS = {"train": (train, "train a model: of characters, and more"), "sample"
             "explain": (explain, "show what is made of a cell: its plan and the source that runs it"),
             "bench": (bench, "time training steps beside PyTorch's and JAX's"),
             "cells": (cells, "list the cells that can be named, with their equations"),
-            "papers": (papers, "reproduce results of papers")}
+            "papers": (papers, "reproduce results of papers"),
+            "sweep": (sweep, "train several cells for several tasks with several seeds")}
 INTERRUPTED = 130                   # as shells have it: 128 + SIGINT
 
 

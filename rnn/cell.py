@@ -215,7 +215,8 @@ class Cell(Module, metaclass=CellType):
         for name, (p, dims, per) in masks.items():
             leading = () if len(dims) == 2 else (rows.rows,) if per == "sequence" else (rows.steps, rows.rows)
             shape = (*leading, *dims)
-            drawn = mg.random.uniform(key, name, shape, xp=xp) < p if self.training else xp.full(shape, p)
+            axis = len(leading) - 1 if leading else None
+            drawn = mg.random.uniform(key, name, shape, xp=xp, rows=axis) < p if self.training else xp.full(shape, p)
             out[name] = Tensor(drawn.astype(self.dtype))
         return out
 

@@ -50,10 +50,12 @@ def binary_cross_entropy_with_logits(x: Tensor, target: Any) -> Tensor:
 
 
 def dropout(x: Tensor, p: float, shared: tuple[int, ...] = ()) -> Tensor:
-    """Zero each element with probability `p`, divide the others by 1 - p. shared: axes along which all fare alike."""
+    """Zero each element with probability `p`, divide the others by 1 - p. shared: axes along which all fare alike. The axis
+    before the last is that of a batch's rows (`random.rows_from`)."""
     shape = tuple([1 if axis in shared else n for axis, n in enumerate(x.shape)])
     xp = backends.of(x._array).xp
-    keep = Tensor(random.uniform(random.draw_key(), "dropout", shape, xp=xp) >= p)
+    rows = x.ndim - 2 if x.ndim > 1 else None
+    keep = Tensor(random.uniform(random.draw_key(), "dropout", shape, xp=xp, rows=rows) >= p)
     return x * (keep * x._full((), 1 / (1 - p)))
 
 

@@ -88,7 +88,7 @@ class Seq2Seq(Model):
 
     def _sampled(self, given: np.ndarray, targets: np.ndarray, state: Any, extras: dict[str, Any], own: float) -> Tensor:
         scores: list[Tensor] = []
-        drawn = mg.random.uniform(mg.random.draw_key(), "own", targets.shape) < own
+        drawn = mg.random.uniform(mg.random.draw_key(), "own", targets.shape, rows=1) < own
         for target, from_itself in zip(targets, drawn):
             now, state = self.step(given, state, extras)
             scores.append(now)

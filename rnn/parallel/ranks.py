@@ -52,13 +52,13 @@ class Ranks:
 
     @contextlib.contextmanager
     def drawing(self, batch: Batch) -> Iterator[None]:
-        """Inside, a model computes this rank's rows of a batch. Raises ValueError if it draws random numbers, as they would be
-        the same ones for all ranks' rows."""
-        before = mg.random.get_state()
-        yield
-        if self.size > 1 and mg.random.get_state() != before:
-            raise ValueError(f"this model draws random numbers in training (dropout, zoneout), which {self.size} ranks cannot "
-                             "share out; set these rates to 0, or train in one process")
+        """Inside, a model computes this rank's rows of a batch, with the random masks that one process would draw for them."""
+        if self.size == 1:
+            yield
+            return
+        rows = rows_of(count := batch.inputs.shape[1], self.rank, self.size)
+        with mg.random.rows_from(rows.start, rows.stop - rows.start, count):
+            yield
 
     # -- what all make together ---------------------------------------------------------------------------------------------
     def mean(self, parameters: list[Parameter], loss: float, count: int) -> tuple[float, int]:

@@ -84,7 +84,7 @@ def test_executors_agree_for_every_cell(name, compile):
 
 def drawn_by(aliases, monkeypatch):
     """Random masks depend on their shapes, and on their names up to these."""
-    def uniform(key, name, shape, xp):
+    def uniform(key, name, shape, xp, rows=None):
         return np.random.default_rng(zlib.crc32(aliases.get(name, name).encode())).random(shape).astype(np.float32)
     monkeypatch.setattr(mg.random, "uniform", uniform)
 
@@ -136,7 +136,7 @@ def test_dropped_matrices_and_states_keep_their_mean():
 def test_variational_masks_stay_and_others_change(monkeypatch):
     shapes = []
     uniform = mg.random.uniform
-    monkeypatch.setattr(mg.random, "uniform", lambda key, *named, xp: shapes.append(named) or uniform(key, *named))
+    monkeypatch.setattr(mg.random, "uniform", lambda key, *named, xp, rows=None: shapes.append(named) or uniform(key, *named))
     xs = mg.zeros(STEPS, ROWS, 2)
     for variational in (False, True):
         Recurrent(GRU, 2, 3, num_layers=2, dropout=0.5, input_dropout=0.5, recurrent_dropout=0.5, variational=variational)(xs)

@@ -17,6 +17,7 @@ from rnn.parallel import ALONE, joined, mpi
 
 MPIEXEC = shutil.which("mpiexec", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}")
 TRAIN = ["train", "solve", "--problem", "reber", "--hidden", "8", "--batch", "7", "--validate-every", "10"]
+MASKS = ["--dropout", "0.2", "--recurrent-dropout", "0.2", "--zoneout", "0.1"]
 STEADY = ["--schedule", "constant", "--warmup", "0"]          # the rate depends on no last step
 
 
@@ -50,8 +51,8 @@ def assert_alike(folder, other):
 
 def test_two_ranks_print_and_write_what_one_does(tmp_path):
     """And one goes on where two were."""
-    one = ran(1, *TRAIN, "--steps", 30, "--out", tmp_path / "one")
-    two = ran(2, *TRAIN, "--steps", 30, "--out", tmp_path / "two")
+    one = ran(1, *TRAIN, *MASKS, "--steps", 30, "--out", tmp_path / "one")
+    two = ran(2, *TRAIN, *MASKS, "--steps", 30, "--out", tmp_path / "two")
     assert two.returncode == 0 and not two.stderr, two.stderr
     assert two.stdout.count("held out:") == one.stdout.count("held out:") == 1
     assert_alike(tmp_path / "two", tmp_path / "one")

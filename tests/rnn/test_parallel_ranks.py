@@ -239,8 +239,45 @@ def test_a_process_alone_is_left_alone():
 
 
 # -- random masks -------------------------------------------------------------------------------------------------------------
-def test_random_masks_are_refused():
-    given = [tagged(model=Regressor(Recurrent(LSTM, 2, 4, zoneout=0.1), 1)) for _ in range(2)]
-    given[1]["model"].load_state_dict(given[0]["model"].state_dict())
-    with pytest.raises(ValueError, match=r"draws random numbers in training \(dropout, zoneout\), which 2 ranks cannot share"):
-        together(2, lambda ranks: fit(**given[ranks.rank], ranks=ranks))
+MASKED = {"between": {"dropout": 0.4}, "inputs": {"input_dropout": 0.4}, "states": {"recurrent_dropout": 0.3},
+          "weights": {"weight_dropout": 0.3}, "zoneout": {"zoneout": 0.3},
+          "sequence": {"dropout": 0.3, "recurrent_dropout": 0.3, "variational": True}}
+
+
+@pytest.mark.parametrize("options", MASKED.values(), ids=MASKED)
+def test_ranks_draw_the_masks_of_one_process(options):
+    mg.manual_seed(0)
+    layer = Recurrent(LSTM, 3, 4, num_layers=2, bidirectional=True, **options)
+    xs = np.random.default_rng(0).normal(size=(6, 5, 3)).astype(np.float32)
+    batch = Batch(xs, np.zeros((6, 5, 1), np.float32), np.array([6, 2, 5, 3, 6]))
+    mg.manual_seed(1)
+    whole, after = layer(xs, lengths=batch.lengths)[0].numpy(), mg.random.get_state()
+    parts = []
+    for rank in range(3):
+        mg.manual_seed(1)
+        ranks = Thread(Meeting(3), rank)
+        own = ranks.share(batch)
+        with ranks.drawing(batch):
+            parts.append(layer(own.inputs, lengths=own.lengths)[0].numpy())
+        assert mg.random.get_state() == after
+    np.testing.assert_allclose(np.concatenate(parts, 1), whole, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("shape", [(5, 4), (6, 5, 4)])
+def test_dropout_before_the_layer_and_after_it_too(shape):
+    x = mg.tensor(np.ones(shape, np.float32))
+    batch = Batch(np.zeros((6, 5)), np.zeros((6, 5)))
+    mg.manual_seed(1)
+    whole = nn.functional.dropout(x, 0.5).numpy()
+    for rank, rows in enumerate((slice(0, 2), slice(2, 5))):
+        mg.manual_seed(1)
+        with Thread(Meeting(2), rank).drawing(batch):
+            part = nn.functional.dropout(x[rows] if len(shape) == 2 else x[:, rows], 0.5).numpy()
+        np.testing.assert_array_equal(part, whole[rows] if len(shape) == 2 else whole[:, rows])
+
+
+def test_a_mask_without_the_batchs_rows_is_refused():
+    batch = Batch(np.zeros((6, 5)), np.zeros((6, 5)))
+    said = r"dropout: a random mask \(7, 4\) has its batch's rows on axis 0, and these are 2"
+    with pytest.raises(mg.ShapeError, match=said), Thread(Meeting(2), 0).drawing(batch):
+        nn.functional.dropout(mg.tensor(np.ones((7, 4), np.float32)), 0.5)

@@ -87,22 +87,13 @@ def test_one_that_fails_ends_no_other_and_is_tried_again(tmp_path, capsys):
     assert "2 trainings, of which 1 are done" in capsys.readouterr().out
 
 
-PROGRAM = """
-import argparse
-from rnn.commands import sweep
-parser = argparse.ArgumentParser()
-sweep.add(parser)
-sweep.run(parser.parse_args())
-"""
-
-
 @pytest.mark.slow
 def test_ranks_are_a_pool_too(tmp_path):
     pytest.importorskip("mpi4py", exc_type=ImportError)
     if MPIEXEC is None:
         pytest.skip("there is no mpiexec")
     command = ("--cells", "LSTM,GRU", "--tasks", "reber", "--seeds", "0")
-    ranks = [MPIEXEC, "-n", "3", sys.executable, "-c", PROGRAM, "--out", str(tmp_path / "ranks"), *command, *SMALL]
+    ranks = [MPIEXEC, "-n", "3", sys.executable, "-m", "rnn", "sweep", "--out", str(tmp_path / "ranks"), *command, *SMALL]
     told = subprocess.run(ranks, capture_output=True, text=True, timeout=120)
     assert not told.returncode and not told.stderr, told.stderr
     swept(tmp_path / "here", *command)
