@@ -36,8 +36,9 @@ FORMATS: dict[str, Callable[[Any, Path], str]] = {".onnx": _onnx, ".safetensors"
 
 def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("checkpoint", help="a file that `train` wrote")
-    parser.add_argument("file", help="FILE.onnx: the whole model, for ONNX Runtime, in two files if it reads and then writes; FILE.safetensors: all numbers by the names "
-                        "of a PyTorch module that is built alike; FILE.npz: those of recurrent layers as Keras lists them")
+    parser.add_argument("file", help="FILE.onnx: the whole model, for ONNX Runtime, in two files if it reads and then writes; "
+                        "FILE.safetensors: all numbers by the names of a PyTorch module that is built alike; FILE.npz: those "
+                        "of recurrent layers as Keras lists them")
 
 
 def run(args: argparse.Namespace) -> None:
