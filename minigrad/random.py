@@ -16,6 +16,7 @@ import numpy as np
 from . import native
 from .notice import notice
 from .ops import ShapeError
+from .ops.shapes import sizes
 from .tensor import Tensor, tensor
 
 _generator = np.random.default_rng()
@@ -53,8 +54,7 @@ def set_state(state: dict[str, Any]) -> None:
 
 def randn(*shape: Any, dtype: Any = np.float32, device: str | None = None, requires_grad: bool = False) -> Tensor:
     """Numbers from the standard normal distribution; the shape as ints or one tuple."""
-    size = shape[0] if len(shape) == 1 and isinstance(shape[0], (tuple, list)) else shape
-    return tensor(_generator.standard_normal(size).astype(dtype), device=device, requires_grad=requires_grad)
+    return tensor(_generator.standard_normal(sizes("randn", shape)).astype(dtype), device=device, requires_grad=requires_grad)
 
 
 def draw_key() -> int:

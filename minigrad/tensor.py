@@ -14,7 +14,7 @@ from . import backends, dlpack
 from .autograd import differentiate, grad_enabled, no_grad, operands, postorder, recording
 from .ops import Op, Operators, ShapeError, layout
 from .ops.operators import set_default
-from .ops.shapes import show
+from .ops.shapes import show, sizes
 
 _device: ContextVar[str] = ContextVar("device", default="cpu")
 
@@ -215,7 +215,7 @@ class Tensor(Operators):
             if op.canonical:
                 attributes = op.canonical(*(getattr(a, "shape", ()) for a in arrays), **attributes)
             array = op.array(backend.xp, *arrays, **attributes)
-        except (ValueError, IndexError) as error:
+        except (ValueError, IndexError, TypeError, AttributeError, OverflowError) as error:
             raise _explained(op, arrays, attributes, error) from None
         if type(array) is not type(first) and op is not layout.to_device:
             array = backend.asarray(array)              # NumPy makes scalars of results without dimensions
@@ -285,7 +285,10 @@ def tensor(data: Any, dtype: Any = None, device: str | None = None, requires_gra
     else:
         backend = backends.get(device or _device.get())
         keeps = isinstance(data, np.generic)
-        data = np.array(data)
+        try:
+            data = np.array(data)
+        except (ValueError, TypeError, OverflowError) as error:
+            raise TypeError(f"tensor() takes numbers in nested lists of equal lengths: {error}") from None
         if data.dtype == object:
             raise TypeError("tensor() takes numbers in nested lists of equal lengths")
         dtype = dtype or (np.float32 if data.dtype == np.float64 and not keeps else None)
@@ -339,8 +342,7 @@ def grad(f: Callable[..., Tensor], argnums: int | tuple[int, ...] = 0) -> Callab
 
 
 def _filled(name: str, shape: tuple, dtype: Any, device: str | None, requires_grad: bool) -> Tensor:
-    size = shape[0] if len(shape) == 1 and isinstance(shape[0], (tuple, list)) else shape
-    return Tensor(getattr(backends.get(device or _device.get()).xp, name)(tuple(size), dtype), requires_grad)
+    return Tensor(getattr(backends.get(device or _device.get()).xp, name)(sizes(name, shape), dtype), requires_grad)
 
 
 def _seed(y: Tensor, gradient: Any) -> Tensor:
@@ -380,14 +382,16 @@ def _widen_integers(arrays: list[Any]) -> list[Any]:
 
 def _explained(op: Op, arrays: list[Any], attributes: dict[str, Any], error: Exception) -> Exception:
     """The array library's error in our words: the operation, the shapes and the rule."""
-    kind = IndexError if isinstance(error, IndexError) else ShapeError
+    kind = IndexError if isinstance(error, IndexError) else ShapeError if isinstance(error, ValueError) else TypeError
     if not isinstance(error, ShapeError):
         with contextlib.suppress(Exception):            # the rule names what does not fit, where it can
             try:
                 op.shape(*(getattr(a, "shape", ()) for a in arrays), **attributes)
             except ShapeError as rule:
                 error = rule
-    where = "" if isinstance(error, ShapeError) else f" of {', '.join(show(getattr(a, 'shape', ())) for a in arrays)}"
+    values = [f"{show(getattr(a, 'shape', ()))} {getattr(a, 'dtype', type(a).__name__) if kind is TypeError else ''}".rstrip()
+              for a in arrays]
+    where = "" if isinstance(error, ShapeError) else f" of {', '.join(values)}"
     return kind(f"{op.name}{where}: {error}")
 
 

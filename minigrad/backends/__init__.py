@@ -19,7 +19,7 @@ def register(backend: Backend) -> Backend:
 
 def get(device: str) -> Backend:
     """The backend of a device, "cpu" or "cuda". CuPy is imported the first time that "cuda" is asked for."""
-    if device not in _BY_DEVICE:
+    if not isinstance(device, str) or device not in _BY_DEVICE:
         if device == "cpu":
             from .numpy import NumpyBackend
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from .. import backends, random
-from ..ops import ShapeError
+from ..ops import Operators, ShapeError
 from ..tensor import Tensor, tensor
 
 
@@ -19,7 +19,7 @@ def cross_entropy(logits: Tensor, targets: Any, reduction: str = "mean") -> Tens
     >>> print(f"{functional.cross_entropy(mg.zeros(5, 4), [0, 1, 2, 3, -1]):.4f}")      # ln 4
     1.3863
     """
-    return _negative_at("cross_entropy", logits.log_softmax(), targets, reduction)
+    return _negative_at("cross_entropy", _own("cross_entropy", logits).log_softmax(), targets, reduction)
 
 
 def nll_loss(log_probabilities: Tensor, targets: Any, reduction: str = "mean") -> Tensor:
@@ -52,6 +52,9 @@ def binary_cross_entropy_with_logits(x: Tensor, target: Any) -> Tensor:
 def dropout(x: Tensor, p: float, shared: tuple[int, ...] = ()) -> Tensor:
     """Zero each element with probability `p`, divide the others by 1 - p. shared: axes along which all fare alike. The axis
     before the last is that of a batch's rows (`random.rows_from`)."""
+    x = _own("dropout", x)
+    if not isinstance(p, (int, float)) or not 0 <= p < 1:
+        raise ValueError(f"dropout: the probability of zeroing is at least 0 and below 1, not {p!r}")
     shape = tuple([1 if axis in shared else n for axis, n in enumerate(x.shape)])
     xp = backends.of(x._array).xp
     rows = x.ndim - 2 if x.ndim > 1 else None
@@ -61,7 +64,7 @@ def dropout(x: Tensor, p: float, shared: tuple[int, ...] = ()) -> Tensor:
 
 def layer_norm(x: Tensor, eps: float = 1e-5) -> Tensor:
     """(x - mean) / sqrt(variance + eps) over the last axis."""
-    d = x - x.mean(-1, keepdims=True)
+    d = (x := _own("layer_norm", x)) - x.mean(-1, keepdims=True)
     return d / ((d * d).mean(-1, keepdims=True) + eps).sqrt()
 
 
@@ -82,6 +85,12 @@ def _negative_at(name: str, x: Tensor, targets: Any, reduction: str) -> Tensor:
     if reduction == "none":
         return losses.reshape(targets.shape)
     return losses.sum() if reduction == "sum" else losses.sum() / counted.sum().maximum(1)
+
+
+def _own(name: str, x: Any) -> Any:
+    if not isinstance(x, Operators):
+        raise TypeError(f"{name} takes a tensor, not a {type(x).__name__}")
+    return x
 
 
 def _beside(value: Any, x: Tensor) -> Tensor:

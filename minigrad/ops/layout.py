@@ -112,6 +112,12 @@ def _place(xp: Any, g: Any, like: Any, index: tuple) -> Any:
     return out
 
 
+def _astype(xp: Any, x: Any, dtype: Any) -> Any:
+    if xp.dtype(dtype).kind not in "fiub":
+        raise TypeError(f"a tensor holds real numbers or truth values, not {dtype}")
+    return x.astype(dtype)
+
+
 def _part(g: Any, y: Any, *inputs: Any, k: int, axis: int) -> Any:
     """Argument k's part of the gradient of a concatenation."""
     start = sum(x.shape[axis] for x in inputs[:k])
@@ -140,7 +146,7 @@ concatenate = row("concatenate", lambda xp, *xs, axis: xp.concatenate(xs, axis),
                   _part, canonical=_one_axis, variadic=True)
 flip = row("flip", lambda xp, x, axis: xp.flip(x, axis), shapes.same, LAYOUT,
            lambda g, y, x, axis: g.flip(axis), canonical=_axis)
-astype = row("astype", lambda xp, x, dtype: x.astype(dtype), shapes.same, LAYOUT,
+astype = row("astype", _astype, shapes.same, LAYOUT,
              lambda g, y, x, dtype: g.astype(x.dtype))
 to_device = row("to_device", lambda xp, x, device: backends.get(device).asarray(backends.of(x).to_numpy(x)),
                 shapes.same, LAYOUT, lambda g, y, x, device: g.to(x.device))

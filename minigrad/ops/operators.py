@@ -13,7 +13,7 @@ from itertools import pairwise
 from typing import Any
 
 from . import elementwise as e
-from . import layout, products, reductions
+from . import layout, products, reductions, shapes
 from .row import Op
 
 
@@ -251,6 +251,7 @@ class Operators:
     def swapaxes(self, a: int, b: int):
         """Two axes in each other's place."""
         axes = list(range(self.ndim))
+        a, b = shapes.one_from_end(a, self.ndim), shapes.one_from_end(b, self.ndim)
         axes[a], axes[b] = axes[b], axes[a]
         return transpose(self, tuple(axes))
 
@@ -292,6 +293,8 @@ class Operators:
 
     def pad(self, widths, value: float = 0.0):
         """`widths` (before, after) for each axis, filled with `value`."""
+        if not hasattr(widths, "__len__") or len(widths) != self.ndim or any(len(_shape((w,))) != 2 for w in widths):
+            raise shapes.ShapeError(f"pad takes (before, after) for each of {self.ndim} axes, not {widths!r}")
         total = tuple(n + before + after for n, (before, after) in zip(self.shape, widths, strict=True))
         inside = tuple(slice(before, before + n) for n, (before, _) in zip(self.shape, widths))
         frame = self._full(total, 0.0)
@@ -304,20 +307,25 @@ class Operators:
 
     def split(self, sections, axis=0):
         """Like numpy.split: into that many equal parts, or at the given positions."""
+        axis = shapes.one_from_end(axis, self.ndim) + self.ndim
         n = self.shape[axis]
+        if not isinstance(sections, (int, list, tuple)) or not all(map(shapes.is_whole, _shape((sections,)))):
+            raise TypeError(f"split takes a number of equal parts or a list of positions, not {sections!r}")
         if isinstance(sections, int):
-            if n % sections:
+            if sections < 1 or n % sections:
                 raise ValueError(f"split: {n} elements along axis {axis} are no {sections} equal parts; "
                                  "give the positions to cut at")
             sections = range(n // sections, n, n // sections)
         cuts = [0, *sections, n]
-        before = (slice(None),) * (axis if axis >= 0 else axis + self.ndim)
+        before = (slice(None),) * axis
         parts = [(*before, slice(a, b)) for a, b in pairwise(cuts)]
         return [self[part] for part in parts]
 
     def unstack(self):
         """The parts along the first axis, a list. Halving again and again makes the gradient cost n log n additions;
         n slices of the whole would cost n squared."""
+        if not self.shape:
+            raise TypeError("a tensor without dimensions has no parts along an axis")
         parts = [self]
         while any(part.shape[0] > 1 for part in parts):
             parts = [half for part in parts for half in _halves(part)]
@@ -361,7 +369,7 @@ def concatenate(parts: Sequence, axis: int = 0) -> Any:
     >>> mg.concatenate([mg.ones(2, 3), mg.zeros(2, 1)], axis=1).shape
     (2, 4)
     """
-    return apply(layout.concatenate, *parts, axis=axis)
+    return apply(layout.concatenate, *_several("concatenate", parts), axis=axis)
 
 
 def stack(parts: Sequence, axis: int = 0) -> Any:
@@ -371,7 +379,7 @@ def stack(parts: Sequence, axis: int = 0) -> Any:
     >>> mg.stack([mg.ones(3), mg.zeros(3)]).shape
     (2, 3)
     """
-    spread = [expand_dims(part, axis) for part in parts]
+    spread = [expand_dims(part, axis) for part in _several("stack", parts)]
     return spread[0] if len(spread) == 1 else concatenate(spread, axis)
 
 
@@ -383,6 +391,12 @@ def einsum(subscripts: str, *operands: Any) -> Any:
     (2, 4)
     """
     return apply(products.einsum, *operands, subscripts=subscripts)
+
+
+def _several(who: str, parts: Any) -> Any:
+    if isinstance(parts, (str, bytes, dict)) or not hasattr(parts, "__iter__"):
+        raise TypeError(f"{who} takes a list of tensors, not {parts!r}")
+    return parts
 
 
 def _halves(part: Any) -> list:

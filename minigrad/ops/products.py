@@ -42,6 +42,8 @@ def _einsum_shape(*inputs: tuple, subscripts: str) -> tuple:
 
 
 def _einsum_canonical(*inputs: tuple, subscripts: str) -> dict[str, str]:
+    if not isinstance(subscripts, str):
+        raise TypeError(f"einsum takes subscripts such as 'ij,jk->ik' first, not a {type(subscripts).__name__}")
     left, arrow, right = subscripts.replace(" ", "").partition("->")
     terms = left.split(",")
     if not arrow:  # NumPy's rule: the letters that stand once, in alphabetical order

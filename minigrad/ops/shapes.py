@@ -22,6 +22,21 @@ def show(shape: Shape) -> str:
     return "(" + ", ".join(str(getattr(d, "name", d)) for d in shape) + ("," if len(shape) == 1 else "") + ")"
 
 
+def is_whole(value: object) -> bool:
+    """Is it an int, of Python, NumPy or whoever has them?"""
+    kind = getattr(getattr(value, "dtype", None), "kind", "i")
+    return hasattr(value, "__index__") and not isinstance(value, bool) and getattr(value, "shape", ()) == () and kind in "iu"
+
+
+def sizes(who: str, given: tuple) -> tuple:
+    """A shape as a user gives it: sizes, or one tuple or list of them."""
+    shape = tuple(given[0]) if len(given) == 1 and isinstance(given[0], (tuple, list)) else given
+    if not all(is_whole(d) and 0 <= d < 1 << 60 for d in shape):
+        told = ", ".join(map(repr, shape))[:200]
+        raise TypeError(f"{who}: a shape is whole numbers of at least 0 and below 2^60, not {told}")
+    return shape
+
+
 def broadcast(*shapes: Shape, **_: object) -> Shape:
     """NumPy's rule: aligned at the end, dimensions are equal or 1."""
     ndim = max(map(len, shapes))
@@ -51,6 +66,8 @@ def from_end(axis: int | tuple[int, ...] | None, ndim: int) -> tuple[int, ...]:
         return tuple(range(-ndim, 0))
     axes = axis if isinstance(axis, tuple) else (axis,)
     for a in axes:
+        if not is_whole(a):
+            raise TypeError(f"an axis is a whole number, or several are a tuple of them, not {axis!r}")
         if not -ndim <= a < ndim:
             raise ShapeError(f"axis {a} does not exist in {ndim} dimensions")
     negative = tuple(sorted(a - ndim if a >= 0 else a for a in axes))
