@@ -33,8 +33,8 @@ def graph(x: Tensor | Graph, /, **names: Tensor) -> Svg:
     x:      the result of eager code, whose tape is drawn; or a traced `minigrad.graph.Graph`.
     names:  of tensors on the tape: graph(loss, x=x, W=W).
 
-    Yellow are tensors that require a gradient, or a traced graph's parameters; grey are other tensors, green the results; a number stands beside its operation. Raises
-    TypeError for what has no graph, and ValueError for a graph of more than 600 values.
+    Yellow are tensors that require a gradient, or a traced graph's parameters, grey other tensors, and green the results; a
+    number stands beside its operation. Raises TypeError for what has no graph, and ValueError for one of more than 600 values.
 
     >>> import minigrad as mg
     >>> from minigrad import viz
@@ -44,7 +44,7 @@ def graph(x: Tensor | Graph, /, **names: Tensor) -> Svg:
     4
     """
     if isinstance(x, Graph):
-        nodes, title = x.nodes, {id(n): n.name for n in x.nodes}
+        nodes, title = x.nodes, {id(n): n.name or "" for n in x.nodes}
         results = {id(y): name for name, y in x.outputs.items()}
     elif isinstance(x, Tensor):
         nodes, title = postorder([x], operands), {id(t): name for name, t in names.items()}
@@ -52,7 +52,7 @@ def graph(x: Tensor | Graph, /, **names: Tensor) -> Svg:
     else:
         raise TypeError(f"graph draws a tensor's tape or a traced Graph, not a {type(x).__name__}")
     if len(nodes) > MOST:
-        raise ValueError(f"the graph has {len(nodes)} values; a picture of more than {MOST} cannot be read, so draw a part of it")
+        raise ValueError(f"the graph has {len(nodes)} values, and nobody can read a picture of more than {MOST}: draw a part")
     lines = [_lines(n, title.get(id(n)) or results.get(id(n))) for n in nodes]
     place = {id(n): k for k, n in enumerate(nodes)}
     edges = [(place[id(a)], k) for k, n in enumerate(nodes) for a in operands(n)]

@@ -52,7 +52,8 @@ class Circuit:
                 continue
             if node.op is None:
                 kind = "state" if node.name in self.structure.states else "input"
-                part = Part(kind, node.name or "", [node.name or ""], per_step="T" in node.shape)
+                part = Part(kind, node.name or "", per_step="T" in node.shape)
+                self._name(part, node)
             elif node.op in UNSEEN and not fixed(node.inputs[0]):
                 part = self.made[id(node.inputs[0])]
                 self._name(part, node)
@@ -165,6 +166,7 @@ class Circuit:
     def _name(self, part: Part, node: Symbol) -> None:
         """Give a part the names of a node that it stands for."""
         name = self._equation(node) if node.op is products.linear else node.name
-        part.equation = part.equation or self.owner[id(node)].name or ""
+        readers = [self.owner[id(user)].name for user in self.users.get(id(node), ())]
+        part.equation = part.equation or self.owner[id(node)].name or " ".join(dict.fromkeys(filter(None, readers)))
         part.names += [n for n in (name, *(alias for alias, key in self.aliases.items() if key == name))
                        if n and n not in part.names]

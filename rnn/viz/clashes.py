@@ -12,8 +12,8 @@ from .routes import Drawing, Point
 def clashes(drawn: Drawing) -> Iterator[str]:
     """Of every fault a line that says where it is."""
     places = drawn.places
-    boxes = [(what, box) for what, found in (("part", places.boxes), ("name", places.names)) for p, box in found.items()
-             for what in [f"the {what} {p.title or p.label}"]]
+    boxes = [(f"the {what} {p.title or p.label}", box) for what, found in (("part", places.boxes), ("name", places.names))
+             for p, box in found.items()]
     for (what, a), (other, b) in combinations(boxes, 2):
         if a.left < b.right and b.left < a.right and a.top < b.bottom and b.top < a.bottom:
             yield f"{what} lies over {other} at {a.x:g}, {a.y:g}"

@@ -53,7 +53,7 @@ def columns(order: Sequence[Part], stacked: Collection[Part]) -> dict[Part, floa
     count = 0
     for part in order:
         last = max((column[s] for s in part.sources if s in column), default=-1)
-        if part in stacked and all(s.is_shape for s in part.sources if column.get(s) == last):
+        if part in stacked and last >= 0 and all(s.is_shape for s in part.sources if column.get(s) == last):
             column[part] = last
         else:
             column[part] = count

@@ -55,10 +55,11 @@ def gates(cell: Any, color: str = "kind") -> Svg:
     about = subject(cell)
     drawn = layout(about.parts)
     places, shapes = drawn.places, [p for p in about.parts if p.is_shape]
-    stages = [s for s in about.stages if color == "stage" and any(p.place in s[1] for p in shapes)]
+    stage_of = {p: title for title, inside in about.stages for p in shapes if color == "stage" and p.place in inside}
+    stages = [title for title, _ in about.stages if title in stage_of.values()]
     elements = [element("rect", class_="body", rx=14, **_corner(places.body)), *_lines(drawn),
-                *(_shape(p, places.boxes[p], _stage_class(p, stages)) for p in shapes), *_names(places.names),
-                *_key([title for title, _ in stages], places.height)]
+                *(_shape(p, places.boxes[p], f" stage-{stages.index(stage_of[p])}" if p in stage_of else "") for p in shapes),
+                *_names(places.names), *_key(stages, places.height)]
     group = element("g", "\n", "\n".join(elements), "\n", class_="cell-diagram")
     height = places.height + 22.0 * len(stages)
     return Svg([group], places.width, height, f"The gates of {about.name}", STYLE + _stage_style(len(stages)))
@@ -103,11 +104,6 @@ def _corner(box: Box) -> dict[str, float]:
 
 
 # -- stages -----------------------------------------------------------------------------------------------------------------
-def _stage_class(part: Part, stages: list[tuple[str, set[int]]]) -> str:
-    found = [k for k, (_, places) in enumerate(stages) if part.place in places]
-    return f" stage-{found[-1]}" if found else ""
-
-
 def _stage_style(count: int) -> str:
     light, dark = ("".join(f".cell-diagram .part.stage-{k} .shape{{fill:{PALETTE[k % len(PALETTE)][scheme]}}}"
                            for k in range(count)) for scheme in (0, 1))

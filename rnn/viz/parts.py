@@ -20,7 +20,7 @@ class Feed(NamedTuple):
 class Part:
     """kind:      "gate" (with matrices), "op" (a circle), "function"; "state", "input", "next" or "output".
     label:     what stands in it.                     names:    of the equations whose value it is, or of the end.
-    weights:   the parameters inside.                 equation: the one that it is part of, if only one.
+    weights:   the parameters inside.                 equation: those that it is part of.
     per_step:  does it come anew at each step?        place:    of its value among the graph's nodes, or -1.
     """
 

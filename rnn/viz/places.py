@@ -76,7 +76,7 @@ class Places:
         return self.last_y - _ROW * self.rows.again[part]
 
     def bus(self, part: Part) -> float:
-        """The height at which gates find it below them."""
+        """The height at which gates find a part below them, or a state ends."""
         return self.first_bus + _BUS * self.rows.lower[part]
 
     def has_line(self, part: Part) -> bool:
@@ -85,7 +85,7 @@ class Places:
 
     def _y(self, part: Part) -> float:
         if part.kind == "next":
-            return self.line(part) if part in self.rows.top else self.bus(part.feeds[0].source)
+            return self.line(part) if part in self.rows.top else self.bus(part)
         fixed = {"gate": self.gate_y, "input": self.bottom + 22, "output": 14.0}
         return fixed[part.kind] if part.kind in fixed else self.line(part) if self.has_line(part) else self.bus(part)
 
@@ -104,7 +104,7 @@ class Places:
             right = max(_beside(p) + LETTER * len(p.title) for p in here) if any(p.is_shape for p in here) else half
             self.middle[c] = round(at + half + _GAP / 2)
             at = round(self.middle[c] + max(half, right) + _GAP / 2)
-            moving = [p for p in here if p.is_shape and (self.users.below[p] or p in self.rows.again)]
+            moving = [p for p in here if p.is_shape and (self.users.below[p] or self.users.ends[p] or p in self.rows.again)]
             self.lane |= dict.fromkeys(moving, at)
             at += _LANE if moving else 0
         last = max(self.middle, default=-1.0)

@@ -34,13 +34,13 @@ class Drawing:
         feed, boxes = part.feeds[k], self.places.boxes
         box, source = boxes[part], boxes[feed.source]
         if feed.matrix:
-            way = self._down(feed.source)
+            way = self._down(feed.source, self.places.bus(feed.source))
             return _straight([*way, (box.x, way[-1][1]), (box.x, box.bottom)])
         if self._is_beside(part, k):
             ends = (source.top, box.bottom) if box.y < source.y else (source.bottom, box.top)
             return [(source.x, y) for y in ends]
         to_end = part.kind == "next" and part not in self.places.rows.top
-        way = self._down(feed.source) if to_end else self._along(feed.source, part)
+        way = self._down(feed.source, box.y) if to_end else self._along(feed.source, part)
         y = way[-1][1]
         if y == box.y:
             return _straight([*way, (box.left, y)])
@@ -52,15 +52,13 @@ class Drawing:
         source = part.feeds[k].source
         return source.is_shape and self.places.column[source] == self.places.column[part]
 
-    def _down(self, source: Part) -> list[Point]:
-        """The way from a part to its line below the gates."""
-        places = self.places
-        box, y = places.boxes[source], places.bus(source)
+    def _down(self, source: Part, y: float) -> list[Point]:
+        """The way from a part to a row below the gates."""
+        box = self.places.boxes[source]
         if source.kind == "input":
             return [(box.x, box.top), (box.x, y)]
-        if source.kind == "state" and not places.has_line(source):
-            return [(box.right, y)]
-        return [(box.right, box.y), (places.lane[source], box.y), (places.lane[source], y)]
+        lane = self.places.lane.get(source, box.right)
+        return [(box.right, box.y), (lane, box.y), (lane, y)]
 
     def _along(self, source: Part, part: Part) -> list[Point]:
         """The way from a part to the line above the gates on which another finds it."""

@@ -13,17 +13,18 @@ Columns = Mapping[Part, float]
 
 
 class Users:
-    """Who reads a part: gates through matrices, and states that end, from below; all others from its own line."""
+    """Who reads a part: from `below` gates, through matrices; from its line `above` the gates all others, but for states that
+    end elsewhere than on their own line, its `ends`. following: what stands next on a state's line."""
 
     def __init__(self, parts: Sequence[Part], lines: Sequence[Line]):
-        ends = {line[-1] for line in lines}
+        own = {line[-1] for line in lines}
         self.above: dict[Part, list[Part]] = {p: [] for p in parts}
         self.below: dict[Part, list[Part]] = {p: [] for p in parts}
+        self.ends: dict[Part, list[Part]] = {p: [] for p in parts}
         self.following = {at: after for line in lines for at, after in pairwise(line)}
         for user in parts:
             for feed in user.feeds:
-                low = feed.matrix or (user.kind == "next" and user not in ends)
-                where = self.below if low else self.above
+                where = self.below if feed.matrix else self.ends if user.kind == "next" and user not in own else self.above
                 if user not in where[feed.source]:
                     where[feed.source].append(user)
 
@@ -31,7 +32,8 @@ class Users:
 @dataclass
 class Rows:
     """By part the row of its line: `top`, a state's own, the uppermost 0; `upper`, above the gates, 0 next to them; `again`, a
-    second one there for those who read a state's line behind its next operation; `lower`, below the gates, 0 next to them."""
+    second one there for those who read a state's line behind its next operation; `lower`, below the gates, 0 next to them, of
+    what gates read and of states that end."""
 
     top: dict[Part, int] = field(default_factory=dict)
     upper: dict[Part, int] = field(default_factory=dict)
@@ -88,12 +90,17 @@ def _upper(spans: Mapping[Part, tuple[float, float]], joined: Mapping[Part, Part
 
 
 def _lower(parts: Sequence[Part], column: Columns, users: Users) -> dict[Part, int]:
+    """Of parts that gates read, of states that have no other row, and of states that end, where they began if that is free."""
     packed, row = Packed(), dict[Part, int]()
-    begins = {p: column[p] + 0.5 * p.is_shape for p in parts if users.below[p]}
-    for part in sorted(begins, key=lambda p: begins[p]):
-        ends = [u.label for u in users.below[part] if u.kind == "next"]
-        own = [row[p] for p in row if p.kind == "state" and p.label in ends]        # an end likes to stand where it began
-        row[part] = packed.place(begins[part], max(column[u] for u in users.below[part]), own)
+    spans = {}
+    for part in parts:
+        begin = column[part] + 0.5 * part.is_shape
+        if users.below[part] or (part.kind == "state" and not users.above[part]):
+            spans[part] = (begin, max((column[u] for u in users.below[part]), default=begin))
+        spans |= {end: (begin, column[end]) for end in users.ends[part]}
+    for part in sorted(spans, key=lambda p: spans[p][0]):
+        own = [row[p] for p in row if p.kind == "state" and p.label == part.label and part.kind == "next"]
+        row[part] = packed.place(*spans[part], own)
     return row
 
 
