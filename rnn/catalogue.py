@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import importlib.util
 import sys
+import traceback
 from pathlib import Path
 from types import ModuleType
 
 from . import cells, variants
 from .cell import Cell, CellType
+from .language import CellError
 
 
 def shipped() -> dict[str, CellType]:
@@ -20,7 +22,8 @@ def shipped() -> dict[str, CellType]:
 
 
 def find(name: str) -> CellType:
-    """A cell by its name here, or as `path/to/file.py:ClassName`, which runs that file.
+    """A cell by its name here, or as `path/to/file.py:ClassName`, which runs that file. Raises LookupError where there is none,
+    and CellError, with the line, for whatever goes wrong in a file.
 
     >>> import rnn.catalogue
     >>> print(rnn.catalogue.find("GRU")(3, 4))
@@ -52,6 +55,10 @@ def _from_file(path: Path, chosen: str) -> CellType:
     sys.path.insert(0, str(path.resolve().parent))      # so that it can import its neighbours
     try:
         spec.loader.exec_module(module)
+    except CellError as error:
+        raise CellError(f"{path}: {error}") from error
+    except (Exception, SystemExit) as error:            # the file is a program, so it may raise anything
+        raise CellError(f"{path}, line {_line(error, path)}: {type(error).__name__}: {error}") from error
     finally:
         sys.path.pop(0)
     own = {c.__name__: c for c in _cells(module) if c.__module__ == path.stem}
@@ -60,6 +67,14 @@ def _from_file(path: Path, chosen: str) -> CellType:
     if chosen not in own:
         raise LookupError(f"{path} defines no cell {chosen!r}; it defines {', '.join(own) or 'none'}")
     return own[chosen]
+
+
+def _line(error: BaseException, path: Path) -> int:
+    """Where in the file it was raised; of a file that cannot be read as Python, where that ends."""
+    if isinstance(error, SyntaxError) and error.lineno:
+        return error.lineno
+    own = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if Path(frame.filename) == path]
+    return own[-1] or 1 if own else 1
 
 
 def _cells(module: ModuleType) -> list[CellType]:

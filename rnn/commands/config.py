@@ -38,5 +38,5 @@ def _read(path: str) -> dict[str, Any]:
         import tomli as tomllib
     try:
         return tomllib.loads(Path(path).read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise CommandError(f"{path} is no TOML file: {error}") from None

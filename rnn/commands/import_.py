@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import pickle
+import zipfile
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -34,6 +37,10 @@ def _keras(model: Any, path: Path) -> None:
 FORMATS: dict[str, Callable[[Any, Path], None]] = {".safetensors": _torch, ".pt": _pickled, ".pth": _pickled, ".npz": _keras,
                                                    ".onnx": exchange.load_onnx}
 
+# What the libraries raise that read these files.
+UNREADABLE = (OSError, EOFError, RuntimeError, MemoryError, AttributeError, zipfile.BadZipFile, zlib.error,
+              pickle.UnpicklingError)
+
 
 def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("file", help="FILE.safetensors, FILE.pt or FILE.pth: the state_dict of a PyTorch module that is built "
@@ -52,7 +59,7 @@ def run(args: argparse.Namespace) -> None:
     task, model, options = opened(args.checkpoint)
     try:
         FORMATS[path.suffix](model, path)
-    except (ValueError, TypeError, LookupError, ImportError) as error:
-        raise CommandError(f"{path}: {error}") from error
+    except (ValueError, TypeError, LookupError, ImportError, *UNREADABLE) as error:
+        raise CommandError(f"{path}: {error or type(error).__name__}") from error
     model.save(args.out, {"task": task.name, "options": options})
     print(f"{args.out}: the model of {args.checkpoint} with the numbers of {path}")

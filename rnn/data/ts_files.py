@@ -30,6 +30,9 @@ def read(path: str | Path) -> tuple[list[np.ndarray], list[str]]:
                 raise ValueError(f"{path}: only series with a class and without time stamps can be read; its header must say "
                                  f"@classLabel true and not @timeStamps true")
             *dimensions, label = line.split(":")
+            if not dimensions or (series and len(dimensions) != series[0].shape[1]):
+                raise ValueError(f"{path}, line {number}: a series has its dimensions, all series as many, and its class, "
+                                 f"parted by ':'; this one has {len(dimensions)} dimensions")
             series.append(_series(dimensions, f"{path}, line {number}"))
             labels.append(label)
     if not series:

@@ -56,7 +56,10 @@ def load_onnx(model: Module, path: str | Path) -> None:
     """Give a model's only recurrent layer the numbers of the operators RNN, LSTM or GRU of an ONNX file, one for each layer.
     Raises ValueError if they are not those that this layer would become."""
     layer, onnx = _only(model), package()
-    graph = onnx.load(path).graph
+    try:
+        graph = onnx.load_model_from_string(Path(path).read_bytes()).graph
+    except Exception as error:                          # the one that protobuf has for it is in no public module of onnx
+        raise ValueError(f"{path} is no whole ONNX file: {error}") from error
     arrays = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in graph.initializer}
     nodes = [node for node in graph.node if node.op_type in USUAL]
     own = onnx_model(layer, {"xs": ("T", "B", layer.input_size)}).graph.node

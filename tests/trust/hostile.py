@@ -15,7 +15,8 @@ BARE = re.compile(
     "only integer scalar|bad operand|required argument|cannot be interpreted|object of type .* has no len|inhomogeneous|"
     "object is not callable|not understood|negative dimensions|cannot reshape|Cannot cast|Maximum allowed|"
     "operands could not be broadcast|'NoneType'|truth value of an array")
-NAMED = re.compile(r".* is damaged, or of another version|\w+ of \(.*: |\S*\(\) ")        # but with a name before it
+# But with a name before it.
+NAMED = re.compile(r".* is damaged, or of another version|.*, line \d+|\w+ of \(.*: |\S*\(\) ")
 
 VALUES = [None, True, False, 0, 1, -1, 2, 3, 1 << 31, 1 << 62, 10 ** 40, 0.5, -1.0, float("inf"), float("nan"), "", "T", "B",
           "x", "h", "y", "f", "é", "\0", "x; system(\"touch owned\")", "*/ int main() { abort(); } /*", "__import__('os')",
