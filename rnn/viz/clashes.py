@@ -15,19 +15,21 @@ def clashes(drawn: Drawing) -> Iterator[str]:
     boxes = [(f"the {what} {p.title or p.label}", box) for what, found in (("part", places.boxes), ("name", places.names))
              for p, box in found.items()]
     for (what, a), (other, b) in combinations(boxes, 2):
-        if a.left < b.right and b.left < a.right and a.top < b.bottom and b.top < a.bottom:
+        if 2 * abs(a.x - b.x) < a.width + b.width and 2 * abs(a.y - b.y) < a.height + b.height:
             yield f"{what} lies over {other} at {a.x:g}, {a.y:g}"
-    for arrow in drawn.arrows:
+    pieces = {piece: arrow for arrow in drawn.arrows for piece in pairwise(arrow.points)}      # each once, where many share it
+    for (start, end), arrow in pieces.items():
         for what, box in boxes:
-            if any(_crosses(a, b, box) for a, b in pairwise(arrow.points)):
+            if _crosses(start, end, box):
                 yield f"the line from {arrow.source.label} to {arrow.part.label} runs over {what} at {box.x:g}, {box.y:g}"
     yield from _merged(drawn)
 
 
 def _crosses(a: Point, b: Point, box: Box, inside: float = 3.0) -> bool:
     """Does a piece of a line run through a box, and not along its edge or up to it?"""
-    sides = ((box.left, box.right), (box.top, box.bottom))
-    return all(min(p, q) < high - inside and low + inside < max(p, q) for p, q, (low, high) in zip(a, b, sides))
+    (ax, ay), (bx, by) = a, b
+    wide, high = box.width / 2 - inside, box.height / 2 - inside
+    return (min(ax, bx) - wide < box.x < max(ax, bx) + wide) and (min(ay, by) - high < box.y < max(ay, by) + high)
 
 
 def _merged(drawn: Drawing) -> Iterator[str]:

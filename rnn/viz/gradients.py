@@ -24,7 +24,8 @@ def gradient_flow(layer: Layer | Mapping[str, Layer], xs: Tensor, loss: Callable
     xs:     (T, B, input_size).
     loss:   of ys (T, B, output_size), a number: lambda ys: (ys[-1] ** 2).sum().
 
-    The norm is that of the rows and units together, of what reaches the loss through later steps. Raises ValueError for a
+    The norm is that of the rows and units together, of what reaches the loss through later steps; h and c are arguments of the
+    next step, each by itself. Raises ValueError for a
     layer of two directions or fewer than two steps, and ImportError without matplotlib.
 
     >>> import minigrad as mg, rnn

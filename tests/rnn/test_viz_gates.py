@@ -123,6 +123,7 @@ def test_the_lstm_is_the_textbooks():
                       ("h_next", "h_next"): 2, ("o", "h_next"): 1, ("h_next", "y"): 1}
     boxes = {e.get("data-gate"): svg_files.box(svg_files.of_class(e, "shape")[0]) for e in svg_files.of_class(root, "gate")}
     assert len({top for _, top, _, _ in boxes.values()}) == 1 and sorted(boxes, key=boxes.get) == ["f", "i", "g", "o"]
+    assert len(svg_files.of_class(root, "dot")) == 9, "h and x at each gate, but x at the last, where it ends; c_next; h_next"
     line = {svg_files.corners(w)[-1][1] for w in svg_files.of_class(root, "wire") if w.get("data-from") == "c"}
     assert len(line) == 1, "the cell state's line is straight"
 
