@@ -8,6 +8,7 @@ import hashlib
 import os
 import platform
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -15,6 +16,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 HERE = Path(__file__).parent
+PATIENCE = 300                  # seconds; the largest of our sources takes a few
 CTYPES = {"float32": "float", "float64": "double"}
 
 
@@ -125,15 +127,31 @@ def _compile(tool: str, flags: list[str], sources: Sequence[str], links: Sequenc
             name = [f"-Wl,-install_name,{path}"] if sys.platform == "darwin" else []
             for attempt in (flags, [f for f in flags if not f.startswith("-m")]):
                 command = [tool, *attempt, f"-I{HERE}", *files, *map(str, links), *name, "-lm", "-o", part]
-                done = subprocess.run(command, capture_output=True, text=True, errors="replace", cwd=scratch)
-                if done.returncode == 0:
+                said = _complaint(command, scratch)
+                if said is None:
                     _seal(made)
                     os.replace(made, path)
                     return
+    except OSError as error:                            # it is gone, or the disk is full
+        raise NoCompiler(f"{tool} cannot be run, or its result not be kept: {error.strerror}") from error
     finally:
         made.unlink(missing_ok=True)                    # a linker that fails may have removed it
-    said = done.stderr.replace(part, "the library").strip()[:2000]      # no name that is another one each time
+    said = said.replace(part, "the library").strip()[:2000]             # no name that is another one each time
     raise NoCompiler(f"{tool} cannot build this C source: {said}")
+
+
+def _complaint(command: list[str], folder: str) -> str | None:
+    """What a compiler says that fails; None if it succeeds. One that hangs is ended with all that it has started."""
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, errors="replace", cwd=folder,
+                          start_new_session=True) as process:
+        try:
+            said = process.communicate(timeout=PATIENCE)[1]
+        except BaseException as error:
+            os.killpg(process.pid, signal.SIGKILL)
+            if isinstance(error, subprocess.TimeoutExpired):
+                raise NoCompiler(f"{command[0]} was ended after {PATIENCE} seconds without a result") from None
+            raise
+    return said if process.returncode else None
 
 
 def _seal(path: Path) -> None:

@@ -16,7 +16,8 @@ def read(path: str | Path) -> tuple[list[np.ndarray], list[str]]:
     After `@data` each line is a series: its dimensions parted by ':', their values by ',', the class last. Missing values and
     time stamps are refused.
     """
-    series, labels = [], []
+    series: list[np.ndarray] = []
+    labels: list[str] = []
     header: dict[str, str] = {}
     with open(path, encoding="utf-8") as file:
         for number, line in enumerate(map(str.strip, file), 1):
