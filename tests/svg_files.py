@@ -45,8 +45,11 @@ def overlap(a, b):
     return a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]
 
 
-def through(piece, area, inside=3.0):
-    """Does a piece of a line run through a rectangle, and not along its edge or up to it?"""
-    (ax, ay), (bx, by) = piece
-    left, top, right, bottom = (area[0] + inside, area[1] + inside, area[2] - inside, area[3] - inside)
-    return min(ax, bx) < right and left < max(ax, bx) and min(ay, by) < bottom and top < max(ay, by)
+def through(wire, area):
+    """Does a line run through a rectangle, and not along its edge? At its own ends it may reach a circle in the rectangle."""
+    left, top, right, bottom = area
+    first, *_, last = corners(wire)
+    own = any(left - 0.1 <= x <= right + 0.1 and top - 0.1 <= y <= bottom + 0.1 for x, y in (first, last))
+    inside = 5.0 if own else 0.5
+    return any(min(ax, bx) < right - inside and left + inside < max(ax, bx) and min(ay, by) < bottom - inside
+               and top + inside < max(ay, by) for (ax, ay), (bx, by) in pieces(wire))

@@ -19,8 +19,8 @@ def losses(histories: Mapping[str, Sequence[float]] | Sequence[float], unit: str
 
     Raises ImportError without matplotlib, and ValueError if there is nothing to draw.
 
-    >>> import minigrad as mg
-    >>> figure = mg.viz.losses({"SGD": [3.0, 2.0, 1.5], "Adam": [3.0, 1.0, 0.5]}, unit="nats")
+    >>> from minigrad import viz
+    >>> figure = viz.losses({"SGD": [3.0, 2.0, 1.5], "Adam": [3.0, 1.0, 0.5]}, unit="nats")
     >>> figure.axes[0].get_ylabel()
     'nats'
     """

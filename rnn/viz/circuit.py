@@ -141,7 +141,8 @@ class Circuit:
         data = [a for a in given if not fixed(a)]
         beside = [text(a) for a in given if fixed(a)]
         turned = bool(beside) and fixed(given[0]) and op.name not in _EITHER_WAY
-        label = f"{beside[0]}{sign(op)}" if turned else f"{sign(op)}{' '.join(beside)}"
+        words = [beside[0], sign(op)] if turned else [sign(op), *beside]
+        label = (" " if sign(op) == op.name else "").join(words)
         marks = [""] * len(data)
         if len(data) > 1 and op.name not in _EITHER_WAY:
             every = _MARKS.get(op.name, [str(k + 1) for k in range(len(given))])

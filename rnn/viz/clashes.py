@@ -19,14 +19,15 @@ def clashes(drawn: Drawing) -> Iterator[str]:
             yield f"{what} lies over {other} at {a.x:g}, {a.y:g}"
     pieces = {piece: arrow for arrow in drawn.arrows for piece in pairwise(arrow.points)}      # each once, where many share it
     for (start, end), arrow in pieces.items():
+        own = (places.boxes[arrow.source], places.boxes[arrow.part])
         for what, box in boxes:
-            if _crosses(start, end, box):
+            if _crosses(start, end, box, 5.0 if box in own else 0.5):
                 yield f"the line from {arrow.source.label} to {arrow.part.label} runs over {what} at {box.x:g}, {box.y:g}"
     yield from _merged(drawn)
 
 
-def _crosses(a: Point, b: Point, box: Box, inside: float = 3.0) -> bool:
-    """Does a piece of a line run through a box, and not along its edge or up to it?"""
+def _crosses(a: Point, b: Point, box: Box, inside: float) -> bool:
+    """Does a piece of a line run through a box, and not outside or only so far inside, as up to a circle's edge?"""
     (ax, ay), (bx, by) = a, b
     wide, high = box.width / 2 - inside, box.height / 2 - inside
     return (min(ax, bx) - wide < box.x < max(ax, bx) + wide) and (min(ay, by) - high < box.y < max(ay, by) + high)

@@ -46,6 +46,7 @@ def gates(cell: Any, color: str = "kind") -> Svg:
     and `data-to`. Raises TypeError for what is no cell, ValueError for another color.
 
     >>> import rnn
+    >>> import rnn.viz
     >>> picture = rnn.viz.gates(rnn.LSTM, color="stage")
     >>> str(picture).count('class="part gate')
     4
@@ -73,7 +74,9 @@ def _lines(drawn: Drawing) -> list[str]:
         lines.append(element("polygon", class_="head", points=head(arrow.points), **ends))
         if arrow.feed.mark:
             (_, before), (x, y) = arrow.points[-2:]
-            marks.append(element("text", words(arrow.feed.mark), class_="mark", x=x - 9, y=y + 14 if before > y else y - 6))
+            right = before != y and x >= drawn.places.boxes[arrow.part].x
+            marks.append(element("text", words(arrow.feed.mark), class_="mark", x=x + 4 if right else x - 4,
+                                 y=y + 14 if before > y else y - 6, style=f"text-anchor:{'start' if right else 'end'}"))
     dots = [element("circle", class_="dot", cx=x, cy=y, r=2.6) for x, y in drawn.dots]
     return [element("g", "\n", "\n".join(lines), "\n", class_="wires"), *marks, *dots]
 

@@ -28,7 +28,9 @@ def gradient_flow(layer: Layer | Mapping[str, Layer], xs: Tensor, loss: Callable
     next step, each by itself. Raises ValueError for a
     layer of two directions or fewer than two steps, and ImportError without matplotlib.
 
-    >>> import minigrad as mg, rnn
+    >>> import minigrad as mg
+    >>> import rnn
+    >>> import rnn.viz
     >>> layers = {"RNN": rnn.Recurrent(rnn.RNN, 3, 4), "LSTM": rnn.Recurrent(rnn.LSTM, 3, 4)}
     >>> figure = rnn.viz.gradient_flow(layers, mg.randn(20, 1, 3), lambda ys: ys[-1].sum())
     >>> [axes.get_title() for axes in figure.axes]

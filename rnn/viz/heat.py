@@ -23,7 +23,9 @@ def activations(captured: Mapping[str, Any], labels: Sequence[str] | None = None
     ValueError if the labels are not as many as the steps, IndexError for a row or layer that there is not, and ImportError
     without matplotlib.
 
-    >>> import minigrad as mg, rnn
+    >>> import minigrad as mg
+    >>> import rnn
+    >>> import rnn.viz
     >>> _, _, seen = rnn.Recurrent(rnn.LSTM, 3, 4)(mg.ones(5, 2, 3), capture=["f", "c"])
     >>> [axes.get_ylabel() for axes in rnn.viz.activations(seen, labels="hello").axes[:2]]
     ['f', 'c']
@@ -57,6 +59,7 @@ def attention(weights: Any, source: Sequence[str], target: Sequence[str]) -> Pic
     Raises ValueError if the sizes differ, and ImportError without matplotlib.
 
     >>> import rnn
+    >>> import rnn.viz
     >>> figure = rnn.viz.attention([[0.9, 0.1], [0.2, 0.8]], source="ab", target="AB")
     >>> [text.get_text() for text in figure.axes[0].get_yticklabels()]
     ['A', 'B']

@@ -118,7 +118,7 @@ class Places:
 def _size(part: Part) -> tuple[float, float]:
     above = len([f for f in part.feeds if not f.matrix])
     wide = LETTER * len(part.label)
-    return {"op": (2 * RADIUS, 2 * RADIUS), "gate": (max(44.0, 16 + wide, 20.0 * above + 8), HEIGHT + 4),
+    return {"op": (2 * RADIUS, 2 * RADIUS), "gate": (max(44.0, 16 + wide, 30.0 * above), HEIGHT + 4),
             "function": (max(2 * RADIUS, 12 + wide, 14.0 * above), HEIGHT)}.get(part.kind, (2.0, 2.0))
 
 

@@ -46,6 +46,7 @@ def roofline(layer: Recurrent, steps: int = 64, rows: int = 32, repeats: int = 2
     ImportError without matplotlib.
 
     >>> import rnn
+    >>> import rnn.viz
     >>> figure = rnn.viz.roofline(rnn.Recurrent(rnn.LSTM, 8, 8), steps=4, rows=2, repeats=1)
     >>> figure.axes[0].get_xlabel()
     'operations a byte'

@@ -80,7 +80,7 @@ class Drawing:
         moving = sorted((j for j in same if not self._is_beside(part, j)), key=lambda j: abs(heights[j] - box.y))
         place = moving.index(k)
         if part.kind == "gate":
-            return -box.width / 2 + 7 + 10 * place
+            return -box.width / 2 + 7 + 14 * place
         if len(moving) < len(same):
             return -9.0 + 18 * place
         half = RADIUS / 2 if part.kind == "op" else box.width / 2 - 8

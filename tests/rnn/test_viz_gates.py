@@ -29,7 +29,26 @@ class Delayed(Cell):
     unread_next = 1 - h
 
 
-CELLS = {**SHIPPED, "Delayed": Delayed}
+class Late(Cell):
+    """A state that is read again behind what stands next on its line."""
+    x, h, c = Input(), State(), State()
+
+    f = sigmoid(W @ [h, x])
+    c_next = f * c + 1
+    h_next = c * tanh(c_next) - c
+    y = h_next * c
+
+
+class Twins(Cell):
+    """Two states that end with one value."""
+    x, h, c = Input(), State(), State()
+
+    v = tanh(W @ [h, c, x])
+    h_next = v
+    c_next = v
+
+
+CELLS = {**SHIPPED, **{cell.__name__: cell for cell in (Delayed, Late, Twins)}}
 
 
 @pytest.fixture(params=CELLS, scope="module")
@@ -90,7 +109,7 @@ def test_nothing_covers_anything_else(drawn):
         names.append((x, y - 9, x + 6.5 * len(svg_files.words_of(e)), y + 1))
     assert not [pair for pair in combinations([*shapes, *names], 2) if svg_files.overlap(*pair)]
     for wire in svg_files.of_class(root, "wire"):
-        assert not [area for area in (*shapes, *names) for piece in svg_files.pieces(wire) if svg_files.through(piece, area)]
+        assert not [area for area in (*shapes, *names) if svg_files.through(wire, area)], wire.attrib
     (_, _, wide, high) = map(float, root.get("viewBox").split())
     assert all(min(x0, y0) >= 0 and x1 <= wide and y1 <= high for x0, y0, x1, y1 in (*shapes, *names))
 
@@ -128,6 +147,13 @@ def test_the_lstm_is_the_textbooks():
     assert len(line) == 1, "the cell state's line is straight"
 
 
+def test_gates_are_ordered_so_that_a_state_is_read_on_its_line():
+    """r h, which reads h, stands left of (1 - z) h, which ends the line of h, though z was written before r."""
+    root = svg_files.read(rnn.viz.gates(rnn.GRU))
+    left = {e.get("data-gate"): svg_files.box(svg_files.of_class(e, "shape")[0])[0] for e in svg_files.of_class(root, "gate")}
+    assert sorted(left, key=left.get) == ["r", "z", "n"]
+
+
 def test_peepholes_through_vectors_come_from_above():
     root = svg_files.read(rnn.viz.gates(rnn.DiagonalPeepholeLSTM))
     assert [svg_files.words_of(e) for e in svg_files.of_class(root, "mark")] == ["w"] * 3
@@ -143,6 +169,13 @@ def test_stages_are_the_plans():
     assert keys == ["in each step, forward_1", "in each step, forward_2"]
     before = svg_files.of_class(svg_files.read(rnn.viz.gates(rnn.variants.CTRNN, color="stage")), "stage-0")
     assert [svg_files.words_of(e.find(f"{svg_files.SPACE}text")) for e in before[:2]] == ["×−softplus(rate)", "exp"]
+
+
+def test_operands_whose_order_matters_are_marked():
+    root = svg_files.read(rnn.viz.gates(Delayed))
+    assert sorted(svg_files.words_of(e) for e in svg_files.of_class(root, "mark")) == ["if", "then", "÷", "−"]
+    shown = [svg_files.words_of(e.find(f"{svg_files.SPACE}text")) for e in svg_files.of_class(root, "function")]
+    assert set(shown) == {"where 0.5", "+2", "×0.1", "1−"}
 
 
 @pytest.mark.parametrize("layer, gates", [
