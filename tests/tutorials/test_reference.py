@@ -24,21 +24,17 @@ def loaded():
 reference = loaded()
 
 
-def examples():
-    """Those of every docstring that the reference shows, once."""
-    found = {}
-    for page in reference.PAGES:
-        for name, value in reference.documented(page):
-            text = reference.text_of(value)
-            if ">>>" in text:
-                found.setdefault(text, doctest.DocTestParser().get_doctest(text, {}, name, None, None))
-    return list(found.values())
+def examples(page):
+    """Those of every docstring on a page."""
+    found = {name: text for name, value in reference.documented(page) if ">>>" in (text := reference.text_of(value))}
+    return [doctest.DocTestParser().get_doctest(text, {}, name, None, None) for name, text in found.items()]
 
 
-@pytest.mark.parametrize("example", examples(), ids=lambda example: example.name)
-def test_example_does_what_it_shows(example):
+@pytest.mark.parametrize("page", reference.PAGES)
+def test_examples_do_what_they_show(page):
     report = []
-    doctest.DocTestRunner(optionflags=doctest.ELLIPSIS).run(example, out=report.append)
+    for example in examples(page):
+        doctest.DocTestRunner(optionflags=doctest.ELLIPSIS).run(example, out=report.append)
     assert not report, "".join(report)
 
 
@@ -65,7 +61,7 @@ def test_faults_are_found(monkeypatch, text, fault):
 
 
 def test_most_important_names_have_examples():
-    shown = {example.name for example in examples()}
+    shown = {example.name for page in reference.PAGES for example in examples(page)}
     wanted = {f"minigrad.{name}" for name in "tensor grad fuse gradcheck no_grad save".split()}
     wanted |= {f"rnn.{name}" for name in "Cell Recurrent Stack Bidirectional attending export_onnx detached".split()}
     assert wanted | {"rnn.training.fit", "rnn.data.Characters", "rnn.data.Ragged", "rnn.data.Windows"} <= shown
