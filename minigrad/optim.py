@@ -22,6 +22,9 @@ class Optimizer:
         self.parameters = list(parameters)
         if not self.parameters:
             raise ValueError("an optimiser needs at least one parameter; give it model.parameters()")
+        if other := [p for p in self.parameters if not isinstance(p, Parameter)]:
+            raise TypeError("an optimiser takes parameters, as model.parameters() lists them, not a "
+                            f"{type(other[0]).__name__}; for groups with rates of their own, make an optimiser for each")
         if not lr >= 0:
             raise ValueError(f"a learning rate is a number of at least 0, not {lr}")
         self.lr = lr

@@ -38,6 +38,11 @@ class Executor(Protocol):
 def executor(plan: Callable[[bool], Plan], choice: bool | str, xp: Any, dtype: np.dtype) -> Executor:
     """plan: from whether it is for fused code. choice: True takes generated C on the CPU where there is a compiler, "native"
     insists on it, "numpy" does without. On a GPU CuPy runs the plan, and its kernels."""
+    if xp is not np and not hasattr(xp, "ElementwiseKernel"):          # neither NumPy nor CuPy: whatever it is, it has arrays
+        if choice not in (True, "numpy"):
+            raise ValueError(f"compile={choice!r} is for NumPy's or CuPy's arrays, and these are {xp.__name__}'s; leave "
+                             "compile=True")
+        return Arrays(plan(False), xp)
     if xp is not np:
         if choice == "native":
             raise ValueError("compile='native' runs on the CPU, and these tensors are on a GPU; leave compile=True")

@@ -219,3 +219,8 @@ def test_a_plateau_is_pytorchs():
         theirs.step(value)
         assert ours(0) == pytest.approx(optimizer.param_groups[0]["lr"], rel=1e-12)
     assert ours.lr == pytest.approx(0.3 * 0.4 ** 3)
+
+
+def test_groups_of_parameters_are_refused_with_the_cure():
+    with pytest.raises(TypeError, match="not a dict; for groups with rates of their own, make an optimiser for each"):
+        optim.Adam([{"params": [mg.Parameter(np.zeros(2))]}], 0.1)

@@ -653,3 +653,15 @@ def test_without_a_compiler_numpy_runs_a_layer_which_says_so_once(rng, monkeypat
     assert [str(w.message) for w in told] == ["NumPy runs this layer, which is slower than generated C: there is none"]
     with pytest.raises(NoCompiler, match="there is none"):
         run(layer, arguments, "native")
+
+
+def test_a_dtype_that_is_not_generated_is_numpys(rng):
+    layer = rnn.Recurrent(rnn.LSTM, 3, 4, dtype="float16")
+    xs = rng.standard_normal((4, 2, 3)).astype("float16")
+    with pytest.warns(UserWarning, match="generated C computes in float32 and float64, not in float16"):
+        ys = layer(xs)[0].numpy()
+    layer.compile = False
+    np.testing.assert_allclose(ys, layer(xs)[0].numpy(), rtol=0.01, atol=0.01)
+    layer.compile = "native"
+    with pytest.raises(ValueError, match="not in float16"):
+        layer(xs)

@@ -11,8 +11,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ...codegen.views import features, known
+from ...codegen.views import Unsupported, features, known
 from ...native import Arena, address, addresses, empty, library, placed, runtime, threads
+from ...native.build import CTYPES
 from ...symbol import Symbol
 from ..memory.again import way_back
 from ..memory.homes import AFTER_STEP, BEFORE_STEP, INTEGERS, ONCE, PACKED, ROW, TABLES, THREAD, Field, Home
@@ -29,6 +30,8 @@ class Native:
 
     def __init__(self, plan: Plan, dtype: Any):
         self.plan, self.dtype = plan, np.dtype(dtype)
+        if self.dtype.name not in CTYPES:
+            raise Unsupported(f"generated C computes in {' and '.join(CTYPES)}, not in {self.dtype}")
         self.program: Program = program(plan, self.dtype.name)
         self.homes = self.program.homes
         self.library = library(self.program.text, self.dtype.name)
