@@ -5,6 +5,7 @@
 """
 
 from . import backends, io, nn, optim, random
+from .anomaly import detect_anomaly
 from .autograd import differentiate, no_grad
 from .fuse import fuse
 from .io import load, save

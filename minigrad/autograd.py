@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextvars import ContextVar
 from typing import Any
 
+from . import anomaly
 from .ops import Operators
 from .ops.shapes import from_end
 
@@ -87,6 +88,7 @@ def differentiate(outputs: Sequence[Any], seeds: Sequence[Any], inputs: Sequence
             leading.add(id(node))
     gradients: dict[int, Any] = {}
     _accumulate(gradients, leading, zip(outputs, seeds))
+    watch = anomaly.current()
     for node in reversed(order):
         if id(node) not in gradients or not (node.op or node.hooks):
             continue
@@ -96,8 +98,12 @@ def differentiate(outputs: Sequence[Any], seeds: Sequence[Any], inputs: Sequence
         if node.op:
             g = gradients[id(node)] if id(node) in wanted else gradients.pop(id(node))
             node.check_unchanged()
+            if watch:
+                watch.going_back(node)
             pull = node.op.pull
             _accumulate(gradients, leading, zip(node.inputs, pull(g, node)) if pull else _derivatives(node, g, leading))
+    if watch:
+        watch.back = ""
     return [(x, gradients.get(id(x))) for x in inputs]
 
 

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from . import backends
+from . import anomaly, backends
 from .autograd import differentiate, fit, grad_enabled
 from .codegen import Unsupported, c_function, cuda_kernel, cuda_source, python_function, python_names
 from .graph import Graph, Region, derive
@@ -81,7 +81,7 @@ class Fused:
         if not inputs:
             raise TypeError(f"fuse: {self.name} takes at least one tensor")
         shape, kind = broadcast(*(a.shape for a in inputs)), self.kind(inputs)
-        if kind.computed is None:
+        if kind.computed is None or anomaly.current():
             made = self.f(*inputs)
             parts = tuple(y.broadcast_to(shape) for y in (made if kind.several else (made,)))
         else:

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from . import backends, dlpack
+from . import anomaly, backends, dlpack
 from .autograd import differentiate, grad_enabled, no_grad, operands, postorder, recording
 from .ops import Op, Operators, ShapeError, layout
 from .ops.operators import set_default
@@ -226,6 +226,8 @@ class Tensor(Operators):
             result.requires_grad = True
             result.op, result.inputs, result.attributes = op, tuple(inputs), attributes
             result._versions = tuple([a.version if isinstance(a, Parameter) else 0 for a in inputs])
+        if watch := anomaly.current():
+            watch.look(op.name, result)
         return result
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections import namedtuple
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict
 from typing import Any, ClassVar, NamedTuple, cast
 
 import numpy as np
 
 import minigrad as mg
-from minigrad import backends
+from minigrad import anomaly, backends
 from minigrad.nn import Module, Parameter
 from minigrad.nn.init import first
 from minigrad.scan import Loop, Rows, eager
@@ -194,8 +195,15 @@ class Cell(Module, metaclass=CellType):
         values = self._values(step, xs, extras, rows)
         if sequences.mask is not None:
             values[MASK] = sequences.mask
-        ys, last = step.loop(values, dict(zip(self.structure.states, state)), rows, compile)
+        watch = anomaly.current()
+        with self._watched(watch, reverse) if watch else nullcontext():
+            ys, last = step.loop(values, dict(zip(self.structure.states, state)), rows, compile)
         return ys["y"], self.State(**last), {name: ys[f"y.{name}"] for name in capture}
+
+    def _watched(self, watch: anomaly.Watch, reverse: bool) -> AbstractContextManager[None]:
+        """What is computed inside is this cell's."""
+        products = [name.removeprefix("W_").replace(".", "_") for name in self.structure.parameters]
+        return watch.inside(self, f"{self.structure.name}, {'backward' if reverse else 'forward'} direction", products)
 
     def _values(self, step: Step, xs: Tensor, extras: Mapping[str, Any], rows: Rows) -> dict[str, Tensor]:
         s = step.structure

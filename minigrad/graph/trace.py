@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from .. import anomaly
 from ..autograd import operands, postorder
 from ..ops import Operators, apply
 from ..ops.shapes import Shape, show
@@ -44,10 +45,14 @@ class Graph:
             raise TypeError(f"the graph's inputs are {', '.join(self.inputs)}; missing: {', '.join(missing) or 'none'}; "
                             f"unknown: {', '.join(unknown) or 'none'}")
         done: list[Any] = []
+        watch = anomaly.current()
+        equations = watch.equations(self) if watch else ()
         for node, (op, args, computed, attributes) in zip(self.nodes, self._program):
             if op is None:
                 done.append(values[args])
                 continue
+            if watch:
+                watch.equation = equations[len(done)]
             try:
                 done.append(apply(op, *[done[a] if c else a for a, c in zip(args, computed)], **attributes))
             except ValueError as error:

@@ -136,7 +136,7 @@ def _compile(tool: str, flags: list[str], sources: Sequence[str], links: Sequenc
         raise NoCompiler(f"{tool} cannot be run, or its result not be kept: {error.strerror}") from error
     finally:
         made.unlink(missing_ok=True)                    # a linker that fails may have removed it
-    said = said.replace(part, "the library").strip()[:2000]             # no name that is another one each time
+    said = (said or "").replace(part, "the library").strip()[:2000]             # no name that is another one each time
     raise NoCompiler(f"{tool} cannot build this C source: {said}")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from .. import anomaly
 from ..ops import concatenate, stack
 from ..tensor import Tensor
 from .rows import Rows
@@ -24,8 +25,11 @@ def run(loop: Loop, values: Mapping[str, Tensor], states: Mapping[str, Tensor],
                   if "S" in loop.graph.inputs[n].shape), 0)
     sizes = {name: [slots if d == "S" else d for d in loop.graph.outputs[name].shape[2:]] for name in outputs}
     like = next(iter({**state, **values}.values()))
+    watch = anomaly.current()
     for t in rows:
         n = rows.counts[t]
+        if watch:
+            watch.step = f" at time step {t} of {rows.steps} (counted from 0)"
         now = {name: v for name, v in values.items() if loop.kinds[name] == "fixed"}
         now |= {name: _first(v, n) for name, v in values.items() if loop.kinds[name] == "row"}
         now |= {name: _first(v[t], n) for name, v in steps.items()}
@@ -37,6 +41,8 @@ def run(loop: Loop, values: Mapping[str, Tensor], states: Mapping[str, Tensor],
             state = {s: concatenate([out[u], state[s][n:]]) if n < rows.rows else out[u] for s, u in loop.carry.items()}
         for name, steps_of in outputs.items():
             steps_of[t] = _whole(out.get(name), like._full((rows.rows - n, *sizes[name]), 0.0))
+    if watch:
+        watch.equation = watch.step = ""
     ys, back = {name: stack(steps_of) for name, steps_of in outputs.items()}, rows.back
     if back is not None:
         ys, state = {name: y[:, back] for name, y in ys.items()}, {name: s[back] for name, s in state.items()}

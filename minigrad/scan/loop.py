@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
-from .. import backends
+from .. import anomaly, backends
 from ..autograd import differentiate, grad_enabled
 from ..graph import Graph
 from ..results import Results
@@ -55,7 +55,7 @@ class Loop:
                  compile: bool | str = True) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """values: inputs by name; states: (B, size); compile: False, or what `executor` chooses by. Returns the outputs of all
         steps (T, B, ...) by name, zero where a row has ended, and the last states (1, B, size), as layers join them."""
-        if not compile:
+        if not compile or anomaly.current():
             ys, last = eager.run(self, values, states, rows)
             return ys, {name: state.expand_dims(0) for name, state in last.items()}
         given = {**values, **states}
