@@ -4,7 +4,7 @@ In a cell's body `W`, `w` and `b` are each equation's own: in the equation of `f
 of matrices `W_f.h` and `W_f.x` with `h` and `x`, `w * c` multiplies by a vector `w_f.c`, and `b` is a bias `b_f`.
 """
 
-from . import variants
+from . import variants, viz
 from .attention import attending
 from .cell import Cell
 from .cells import GRU, LSTM, RNN, AdditiveAttention, PeepholeLSTM, ReluRNN
@@ -32,4 +32,4 @@ from .variants import DiagonalPeepholeLSTM, ResetAfterGRU, ResetBeforeGRU
 __all__ = ["GRU", "LSTM", "RNN", "AdditiveAttention", "Bernoulli", "Bidirectional", "Cell", "CellError", "Constant",
            "DiagonalPeepholeLSTM", "Extra", "Input", "Matrix", "Memory", "PeepholeLSTM", "Recurrent", "ReluRNN",
            "ResetAfterGRU", "ResetBeforeGRU", "Setting", "Size", "Stack", "State", "Step", "Vector", "W", "attending", "b",
-           "detached", "export_onnx", "variants", "w"]
+           "detached", "export_onnx", "variants", "viz", "w"]

@@ -75,5 +75,5 @@ def test_pictures_are_small_together():
 
 
 def test_contents_link_every_tutorial():
-    listed = [link for link in links((HERE / "README.md").read_text("utf-8")) if link.endswith(".md")]
+    listed = [link for link in links((HERE / "README.md").read_text("utf-8")) if link.endswith(".md") and link[:2].isdigit()]
     assert listed == [path.with_suffix(".md").name for path in SOURCES]
