@@ -4,7 +4,7 @@
 `minigrad.grad` differentiate.
 """
 
-from . import backends, io, nn, optim, random
+from . import backends, io, nn, optim, random, viz
 from .anomaly import detect_anomaly
 from .autograd import differentiate, no_grad
 from .fuse import fuse
