@@ -1,7 +1,8 @@
 """Training: one loop for any model and any data, what it reports to, and what it judges by."""
 
+from minigrad.anomaly import NotFinite
+
 from .evaluate import call, evaluate
-from .guard import NotFinite
 from .loop import Run, fit
 from .measures import BITS, LOSS, Measure, Unit, absolute_error, accuracy, binary_cross_entropy, cross_entropy, squared_error
 from .plan import Plan

@@ -12,6 +12,7 @@ from typing import Any
 
 import minigrad as mg
 from minigrad import optim
+from minigrad.anomaly import NotFinite
 from minigrad.nn import Module
 from minigrad.tensor import Tensor
 
@@ -74,7 +75,7 @@ class Run:
         norm = optim.clip_grad_norm(self.optimizer.parameters, self.plan.clip or math.inf)
         if not (math.isfinite(loss) and math.isfinite(norm)):
             mg.random.set_state(begun)                  # the same masks are drawn again
-            raise guard.NotFinite(self._diagnosis(loss, batch, before))
+            raise NotFinite(self._diagnosis(loss, batch, before))
         self.optimizer.lr = self.rate(self.step) * self.plan.share(self.step, self.last)
         self.optimizer.step()
         self.step, self.state = self.step + 1, state
@@ -170,7 +171,7 @@ def fit(model: Module, data: Data, loss: Measure, plan: Plan | None = None, *, o
     ranks:      processes that train together, each its share of a batch's rows (`rnn.parallel.joined`); the losses are those of
                 one process, and the parts of a state that is carried are (layers, rows, size). Rank 0 writes and reports.
 
-    Raises NotFinite, naming the first equation that went bad, if a loss or a gradient is not finite.
+    Raises NotFinite, naming the first operation that went bad, if a loss or a gradient is not finite.
     """
     if plan is not None and of_plan:
         raise TypeError(f"fit takes a plan or its fields, not both: {', '.join(of_plan)}")

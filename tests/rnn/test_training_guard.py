@@ -1,4 +1,4 @@
-"""Numbers that went bad are named: layer, direction, equation, time step; and the parameters stay as they were."""
+"""Numbers that went bad are named: operation, equation, time step, cell; and the parameters stay as they were."""
 
 import numpy as np
 import pytest
@@ -67,17 +67,17 @@ def xs(rng):
 def test_the_first_equation_is_named_with_its_place(xs, compile):
     xs[3, 1] = xs[5, 0] = 100
     assert said(model(Growing, compile=compile), Data(xs)).startswith(
-        "step 1: the loss is nan; the first value that is not finite is that of big, at time step 3 of 6 (counted from 0), in "
-        "1 of 4 rows, of Growing at layer.layers.0, forward direction; begin again with a lower learning rate (now 0.001) or a "
-        "smaller clip (now 1.0)")
+        "step 1: the loss is nan; the first value that is not finite is a result of exp in the equation big at time step 3 of "
+        "6 (counted from 0) of Growing, forward direction at layer.layers.0.forward; 3 of 12 numbers; begin again with a lower "
+        "learning rate (now 0.001) or a smaller clip (now 1.0)")
 
 
 def test_steps_count_from_the_front_in_both_directions_and_past_ends_nothing_counts(xs):
     m = model(Growing, bidirectional=True)
     m.layer.layers[0]["forward"].weights["W_big.x"].assign(np.zeros((3, 2)))
     xs[4, 2] = 100
-    assert "of big, at time step 4 of 6 (counted from 0), in 1 of 2 rows, of Growing at layer.layers.0, backward" in said(
-        m, Data(xs, np.array([6, 3, 5, 2])))
+    assert ("in the equation big at time step 4 of 6 (counted from 0) of Growing, backward direction at layer.layers.0."
+            "backward; 3 of 6 numbers") in said(m, Data(xs, np.array([6, 3, 5, 2])))
     xs[4, 2] = 0.1
     xs[3, 1] = 100
     fit(m, Data(xs, np.array([6, 3, 5, 2])), squared_error, steps=1)
@@ -93,16 +93,8 @@ def test_a_gradient_is_named_where_it_went_bad_first_on_the_way_back():
 
     m = Both(Recurrent(Rooted, 2, 3), 1)
     m.scale = mg.Parameter(np.ones(2, np.float32))
-    text = said(m, Data(xs))
-    assert "and its gradient is not finite; the gradient of scale is not finite, those of all equations are" in text
-
-    class Deep(Rooted):
-        inner = 1 * Rooted.x
-        root = mg.abs(inner).sqrt()
-
-    m.layer = Recurrent(Deep, 2, 3)
-    assert ("the first gradient on the way back that is not finite is that of inner, at time step 2 of 5 (counted from 0), in "
-            "1 of 2 rows, of Deep at layer.layers.0, forward direction") in said(m, Data(xs))
+    assert ("and its gradient is not finite; the first gradient that is not finite arises on the way back through sqrt in the "
+            "equation root at time step 2 of 5 (counted from 0) of Rooted, forward") in said(m, Data(xs))
 
 
 def test_dropped_units_are_dropped_again(xs):
@@ -113,7 +105,7 @@ def test_dropped_units_are_dropped_again(xs):
         try:
             fit(m, Data(xs), squared_error, steps=1)
         except NotFinite as error:
-            assert "of big, at time step 3" in str(error)
+            assert "in the equation big at time step 3" in str(error)
 
 
 def test_what_lies_outside_the_cells_is_told(xs):
@@ -128,10 +120,10 @@ def test_what_lies_outside_the_cells_is_told(xs):
         fit(m, Data(xs), squared_error, steps=1)
     m = model(Rooted)
     m.head.weight.assign(np.full((1, 3), 3e38))
-    assert "every equation of every cell is finite: it arises after the recurrent layers" in said(m, Data(xs))
+    assert "the loss is inf; the first value that is not finite is a result of linear; " in said(m, Data(xs))
 
 
-def test_what_a_cell_is_given_is_looked_at_first(xs):
+def test_what_goes_bad_before_a_cell_is_told(xs):
     class Scaled(Regressor):
         def forward(self, inputs, state=None, lengths=None):
             xs = mg.tensor(inputs)
@@ -139,7 +131,7 @@ def test_what_a_cell_is_given_is_looked_at_first(xs):
 
     xs[2, 1] = 0.5
     m = Scaled(Recurrent(Rooted, 2, 3, num_layers=2), 1)
-    assert "x is not finite where Rooted at layer.layers.0, forward direction is given it" in said(m, Data(xs))
+    assert "the first value that is not finite is a result of divide; 2 of 48 numbers" in said(m, Data(xs))
 
 
 def test_the_last_checkpoint_is_named(xs, tmp_path):
@@ -150,7 +142,7 @@ def test_the_last_checkpoint_is_named(xs, tmp_path):
             if progress.step == 2:
                 xs[0] = 100
 
-    with pytest.raises(NotFinite, match=r"step 3: the loss is nan; .* big, .*; go on from .*checkpoint.safetensors, or begin"):
+    with pytest.raises(NotFinite, match=r"step 3: the loss is nan; .* big at .*; go on from .*checkpoint.safetensors, or begin"):
         fit(model(Growing), data, squared_error, steps=9, validate_every=1, out=tmp_path, reports=[Spoil()])
 
 
@@ -159,4 +151,4 @@ def test_after_a_look_the_model_runs_as_before(xs):
     bad[3, 1] = 100
     before = m(xs)[0].numpy()
     said(m, Data(bad))
-    assert np.array_equal(m(xs)[0].numpy(), before) and "step" not in vars(m.layer.layers[0]["forward"])
+    assert np.array_equal(m(xs)[0].numpy(), before)
