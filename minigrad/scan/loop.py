@@ -66,7 +66,10 @@ class Loop:
                              backends.of(first).xp, first.dtype)
         prologue = runs.plan.step.prologue
         inputs = {**given, **prologue(**given)} if prologue.outputs else given
-        run = _Run(self, runs, inputs, tuple(states), rows)
+        try:
+            run = _Run(self, runs, inputs, tuple(states), rows)
+        except MemoryError as error:
+            raise _too_large("forward", rows, first, error) from error
         results = Results(run, tuple(inputs.values()), tracked)
         parts = {name: results.part(k) for k, name in enumerate((*self.results, *states))}
         return {name: parts.pop(name) for name in self.results}, parts
@@ -95,8 +98,11 @@ class _Run:
             return self._replayed(gradients)
         given = [gradients[k]._array if k in gradients else None for k in range(len(self.arrays))]
         outputs = self.loop.results
-        found = self._back({name: self._packed(k, given[k]) for k, name in enumerate(outputs)},
-                           {name: self._own(name, g) for name, g in zip(self.states, given[len(outputs):])})
+        try:
+            found = self._back({name: self._packed(k, given[k]) for k, name in enumerate(outputs)},
+                               {name: self._own(name, g) for name, g in zip(self.states, given[len(outputs):])})
+        except MemoryError as error:
+            raise _too_large("backward", self.rows, self.arrays[0], error) from error
         kinds = self.plan.kinds
         return [Tensor(found[name] if name in kinds and kinds[name] == "fixed" else self._restored(name, found[name]))
                 if name in found else None for name in self.inputs]
@@ -128,3 +134,10 @@ class _Run:
         pairs = differentiate([outputs[k] for k in gradients], list(gradients.values()), list(chosen.values()))
         found = dict(zip(chosen, (g for _, g in pairs)))
         return [found.get(name) for name in self.inputs]
+
+
+def _too_large(half: str, rows: Rows, like: Any, error: MemoryError) -> MemoryError:
+    """CuPy's error is one, too, and says how much was asked for and how much is in use."""
+    return MemoryError(f"the {half} half of a layer has no memory on {backends.of(like).device!r} for {rows.steps} steps of "
+                       f"{rows.rows} rows of {like.dtype}: {error}; give it fewer rows, or the sequences in parts, "
+                       "each beginning with the last state of the one before")

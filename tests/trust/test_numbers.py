@@ -31,9 +31,10 @@ def run(layer, xs, lengths=None, **extras):
 
 
 def assert_close(found, expected):
-    """To 1e-6 of the largest number of a value: of rounding, in a sum, more cannot be asked."""
+    """To 1e-6 of the largest number of a value; gradients of parameters, sums over all steps and rows in an order that the
+    threads decide, to four times that."""
     for name, value in expected.items():
-        atol = 1e-6 * max(1, np.abs(value).max(initial=0))
+        atol = (4e-6 if name.startswith("d layers.") else 1e-6) * max(1, np.abs(value).max(initial=0))
         np.testing.assert_allclose(found[name], value, rtol=0, atol=atol, err_msg=name)
 
 
