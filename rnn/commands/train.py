@@ -75,6 +75,10 @@ def trained(args: argparse.Namespace, bar: Bar, ranks: parallel.Ranks = parallel
     options = {**task.defaults, **begun, **given}
     args = argparse.Namespace(**{**vars(args), **options})
     how = plan(args)
+    try:
+        mg.backends.get(args.device)
+    except RuntimeError as error:                       # no CuPy, or no GPU
+        raise CommandError(str(error)) from error
     ranks.use(args.device)
     mg.manual_seed(args.seed)
     data = task.data(args, model)
