@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, fields
+from numbers import Integral, Real
 from typing import Any
 
 from minigrad import optim
 
 BUDGETS = ("steps", "epochs", "minutes", "patience")        # what a resumed run may change
+WHOLE = ("steps", "decay_every", "validate_every", "patience")
 SCHEDULES = ("constant", "cosine", "step", "plateau")
 
 
@@ -46,8 +48,14 @@ class Plan:
             raise ValueError("training needs an end: give steps, epochs or minutes, or several of them")
         for name in ("steps", "epochs", "minutes", "lr", "decay_every", "clip", "validate_every", "patience", "decay"):
             value = getattr(self, name)
-            if value is not None and not value > 0:
-                raise ValueError(f"{name} is a number above 0, not {value}")
+            if not (value is None and name not in ("lr", "decay")) and not (_is_number(value) and 0 < value < math.inf):
+                raise ValueError(f"{name} is a number above 0, not {value!r}")
+            if value is not None and name in WHOLE and not isinstance(value, Integral):
+                raise ValueError(f"{name} is a whole number, not {value!r}")
+        for name in ("warmup", "final"):
+            value = getattr(self, name)
+            if not (_is_number(value) and 0 <= value < math.inf):
+                raise ValueError(f"{name} is a number of at least 0, not {value!r}")
         if self.schedule not in SCHEDULES:
             raise ValueError(f"schedule is one of {', '.join(map(repr, SCHEDULES))}, not {self.schedule!r}")
         if self.schedule in ("step", "plateau") and self.decay_every is None:
@@ -89,3 +97,7 @@ class Plan:
         if changed:
             raise ValueError(f"a resumed run keeps its {', '.join(changed)} ("
                              f"{', '.join(f'{n}={other[n]}' for n in changed)}); only {', '.join(BUDGETS)} may be changed")
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, Real) and not isinstance(value, bool)
