@@ -84,7 +84,7 @@ class Cell(Module, metaclass=CellType):
             raise TypeError("Cell has no equations; derive a class from it and write them in its body")
         sizes, settings = check_keywords(definition, {"input": input_size, "hidden": hidden_size, **keywords})
         structure = build(definition, sizes, settings)
-        if activations:
+        if activations is not None:
             structure = activated(structure, activations)
         options = Options.of(structure, recurrent_dropout, zoneout, weight_dropout, variational)
         self._begin(structure, options, learn_state, dtype, init)
@@ -105,7 +105,11 @@ class Cell(Module, metaclass=CellType):
         return cell
 
     def _begin(self, structure: CellGraph, options: Options, learn_state: bool, dtype: Any, how: Any) -> None:
-        if np.dtype(dtype).kind != "f":
+        try:
+            floats = np.dtype(dtype).kind == "f"
+        except TypeError:
+            floats = False
+        if not floats:
             raise TypeError(f"{structure.name}: dtype is one of floating-point numbers, 'float32' or 'float64', not {dtype!r}")
         self.structure, self.options = structure, options
         self._dtype = np.dtype(dtype)

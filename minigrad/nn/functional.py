@@ -55,6 +55,8 @@ def dropout(x: Tensor, p: float, shared: tuple[int, ...] = ()) -> Tensor:
     x = _own("dropout", x)
     if not isinstance(p, (int, float)) or not 0 <= p < 1:
         raise ValueError(f"dropout: the probability of zeroing is at least 0 and below 1, not {p!r}")
+    if not isinstance(shared, tuple):
+        raise TypeError(f"dropout: shared is a tuple of axes, not {shared!r}")
     shape = tuple([1 if axis in shared else n for axis, n in enumerate(x.shape)])
     xp = backends.of(x._array).xp
     rows = x.ndim - 2 if x.ndim > 1 else None

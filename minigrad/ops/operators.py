@@ -415,7 +415,11 @@ def _plain(i: Any) -> Any:
         return i._array  # type: ignore[attr-defined]
     if i is None or i is Ellipsis or isinstance(i, (slice, bool)) or (hasattr(i, "dtype") and i.ndim):
         return i
-    return list(i) if isinstance(i, (list, tuple)) else operator.index(i)
+    if isinstance(i, (list, tuple)):
+        return list(i)
+    if not hasattr(i, "__index__"):
+        raise TypeError(f"an index is of ints, slices, ..., None, and lists or arrays of ints or truth values, not {i!r}")
+    return operator.index(i)
 
 
 exp, expm1, log, log1p, sqrt = Operators.exp, Operators.expm1, Operators.log, Operators.log1p, Operators.sqrt

@@ -91,6 +91,7 @@ def test_command_lines_at_random(found):
     assert set(codes) <= {0, 1, 2} and codes[1] > 1
 
 
+@pytest.mark.fuzz
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 def test_thousands_of_command_lines(found):

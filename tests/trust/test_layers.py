@@ -105,6 +105,7 @@ def test_layers_called_at_random(name):
     check()
 
 
+@pytest.mark.fuzz
 @pytest.mark.slow
 def test_thousands_of_layers():
     found = []

@@ -91,6 +91,7 @@ def test_functions_called_at_random(name, arguments, more):
     outcome(call_function, name, arguments, more)
 
 
+@pytest.mark.fuzz
 @pytest.mark.slow
 def test_thousands_of_calls():
     found = []
