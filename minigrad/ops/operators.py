@@ -417,9 +417,11 @@ def _plain(i: Any) -> Any:
         return i
     if isinstance(i, (list, tuple)):
         return list(i)
-    if not hasattr(i, "__index__"):
-        raise TypeError(f"an index is of ints, slices, ..., None, and lists or arrays of ints or truth values, not {i!r}")
-    return operator.index(i)
+    try:
+        return operator.index(i)
+    except TypeError:
+        raise TypeError("an index is of ints, slices, ..., None, and lists or arrays of ints or truth values, not "
+                        f"{i!r}") from None
 
 
 exp, expm1, log, log1p, sqrt = Operators.exp, Operators.expm1, Operators.log, Operators.log1p, Operators.sqrt
