@@ -17,7 +17,7 @@ from . import native
 from .notice import notice
 from .ops import ShapeError
 from .ops.shapes import sizes
-from .tensor import Tensor, tensor
+from .tensor import Tensor, kind_of_numbers, tensor
 
 _generator = np.random.default_rng()
 _shared: ContextVar[tuple[int, int, int] | None] = ContextVar("shared", default=None)
@@ -54,7 +54,8 @@ def set_state(state: dict[str, Any]) -> None:
 
 def randn(*shape: Any, dtype: Any = np.float32, device: str | None = None, requires_grad: bool = False) -> Tensor:
     """Numbers from the standard normal distribution; the shape as ints or one tuple."""
-    return tensor(_generator.standard_normal(sizes("randn", shape)).astype(dtype), device=device, requires_grad=requires_grad)
+    drawn = _generator.standard_normal(sizes("randn", shape)).astype(kind_of_numbers(dtype))
+    return tensor(drawn, device=device, requires_grad=requires_grad)
 
 
 def draw_key() -> int:

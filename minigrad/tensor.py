@@ -276,6 +276,7 @@ def tensor(data: Any, dtype: Any = None, device: str | None = None, requires_gra
     tensor([[2., 4.],
             [6., 8.]])
     """
+    dtype = None if dtype is None else kind_of_numbers(dtype)
     if isinstance(data, Tensor):
         data = data._array
     elif hasattr(data, "__dlpack__"):
@@ -344,7 +345,16 @@ def grad(f: Callable[..., Tensor], argnums: int | tuple[int, ...] = 0) -> Callab
 
 
 def _filled(name: str, shape: tuple, dtype: Any, device: str | None, requires_grad: bool) -> Tensor:
-    return Tensor(getattr(backends.get(device or _device.get()).xp, name)(sizes(name, shape), dtype), requires_grad)
+    return Tensor(getattr(backends.get(device or _device.get()).xp, name)(sizes(name, shape), kind_of_numbers(dtype)),
+                  requires_grad)
+
+
+def kind_of_numbers(dtype: Any) -> np.dtype:
+    """A dtype from its name."""
+    try:
+        return np.dtype(dtype)
+    except TypeError:
+        raise TypeError(f"a dtype is the name of a kind of numbers, such as 'float32' or 'int64', not {dtype!r}") from None
 
 
 def _seed(y: Tensor, gradient: Any) -> Tensor:
