@@ -17,9 +17,10 @@ dist, source = map(Path, sys.argv[1:])
 wheel = set(zipfile.ZipFile(next(dist.glob("*.whl"))).namelist())
 sdist = {name.partition("/")[2] for name in tarfile.open(next(dist.glob("*.tar.gz"))).getnames()}
 own = {p.relative_to(source).as_posix() for package in ("minigrad", "rnn") for p in (source / package).rglob("*") if p.is_file()}
+more = sorted(n for n in wheel if n.startswith(("tests/", "tutorials/")))
+assert not more, f"the wheel has {more}"
 for what, names in (("wheel", wheel), ("sdist", sdist)):
-    missing, more = own - names, sorted(n for n in names if n.startswith(("tests/", "tutorials/")))
-    assert not missing and not more, f"the {what} lacks {sorted(missing)} and has {more}"
+    assert not own - names, f"the {what} lacks {sorted(own - names)}"
     assert any(name.endswith("LICENSE") for name in names), f"the {what} has no licence"
 PYTHON
 for package in "$work"/dist/*; do

@@ -50,12 +50,10 @@ def initial_values(s: CellGraph, how: Any, declared: Mapping[str, float]) -> dic
 
 def group(s: CellGraph, name: str) -> str:
     """"recurrent", "input", "bias", "peephole", or "" for another parameter."""
-    kind, _, operand = name[0], *name.partition(".")[1:]
-    if name[1:2] != "_":
-        return ""
-    if kind == "W":
+    if name.startswith("W_"):
+        operand = name.partition(".")[2]
         return "recurrent" if operand in s.states else "input" if operand == s.input else ""
-    return {"b": "bias", "w": "peephole"}.get(kind, "")
+    return "bias" if name.startswith("b_") else "peephole" if name.startswith("w_") else ""
 
 
 def _by_name(s: CellGraph, given: Mapping[str, Any], declared: Mapping[str, float]) -> dict[str, np.ndarray]:

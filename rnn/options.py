@@ -62,8 +62,7 @@ def activated(s: CellGraph, activations: Mapping[str, Any]) -> CellGraph:
         name = node.name if node.name in activations else node.op.name if node.op and node.op.name in activations else None
         if name is None or node.op is None:
             return None
-        values = [a for a in args if isinstance(a, Symbol)]
-        if not node.op.elementwise or len(values) != 1:
+        if not node.op.elementwise or len(args) != 1:
             raise ValueError(f"{s.name}: the equation of {name} ends in {node.op.name}, which is no activation to be replaced")
         found[name] = True
         return _activation(s.name, activations[name])(args[0])
@@ -184,20 +183,13 @@ def _expected(s: CellGraph) -> CellGraph:
             numbers[id(node)] = float(node.op.array(np, *given, **node.attributes))
             return None
         value = apply(node.op, *given, **node.attributes)
-        if value.shape != node.shape:
-            return None
-        value.name = node.name
-        return value
+        return value if value.shape == node.shape else None
 
     graph = _rebuilt(s, change)
-    used = {node.name for node in graph.nodes if node.op is None and _is_used(graph, node)}
-    left = {name: mask for name, mask in s.masks.items() if name in used}
+    used = {id(a) for node in graph.nodes for a in node.inputs}
+    left = {name: mask for name, mask in s.masks.items() if id(graph.inputs[name]) in used}
     inputs = {name: leaf for name, leaf in graph.inputs.items() if name not in s.masks or name in left}
     return replace(s, graph=Graph(inputs, graph.outputs, graph.nodes), masks=left)
-
-
-def _is_used(graph: Graph, leaf: Symbol) -> bool:
-    return any(a is leaf for node in graph.nodes for a in node.inputs) or any(y is leaf for y in graph.outputs.values())
 
 
 def _rebuilt(s: CellGraph, change: Callable[[Symbol, tuple], Any], inputs: Mapping[str, Symbol] | None = None) -> Graph:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from minigrad import ShapeError
-from minigrad.codegen import Unsupported, cuda_kernel, python_function, row_function
+from minigrad.codegen import Unsupported, cuda_source, python_function, row_function
 from minigrad.graph import Region
 from minigrad.scan.gpu.persistent import PersistentKernel, persistent
 from minigrad.scan.memory.homes import Homes
@@ -13,7 +13,7 @@ from minigrad.scan.passes.plan import Plan, plan
 
 from ..language.show import equations
 from .explanation import DIALECTS, Explanation
-from .sections import again, half_lines, kept, work
+from .sections import again, half_lines, kept, once, work
 
 if TYPE_CHECKING:
     from ..cell import Cell
@@ -44,7 +44,7 @@ def explain(cell: Cell) -> Explanation:
     sections = {name: half_lines(half, made, (kernels or {}).get(name)) for name, half in halves.items()}
     return Explanation(
         cell, f"{s.name}: {sizes}, {sum(p.size for p in cell.weights.values()):,} parameters",
-        equations(definition) if definition else [], sections["forward"], sections.get("backward", []),
+        equations(definition) if definition else [], [*once(made), *sections["forward"]], sections.get("backward", []),
         kept(cell, made), again(made), [str(half) for half in work(cell, made)], sources)
 
 
@@ -72,7 +72,6 @@ def _source(region: Region, dialect: str, dtype: str) -> str:
             return python_function(region).rstrip()
         if dialect == "C":
             return row_function(region, dtype).text.rstrip()
-        kernel = cuda_kernel(region)
-        return f"{kernel['preamble']}{kernel['name']}({kernel['in_params']}; {kernel['out_params']})\n{kernel['operation']}"
+        return cuda_source(region)
     except ShapeError:
         return ""

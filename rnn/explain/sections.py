@@ -32,6 +32,12 @@ class Work(NamedTuple):
                 f"{self.read:,} bytes read and {self.written:,} written")
 
 
+def once(plan: Plan) -> list[str]:
+    """What depends on no step, such as a memory's projection."""
+    values = [f"    {name} = {_call(node)}" for name, node in plan.step.prologue.outputs.items()]
+    return ["once for all steps, before everything:", *values] if values else []
+
+
 def half_lines(half: Half, plan: Plan, kernel: PersistentKernel | None) -> list[str]:
     """What one half computes when, and in which products."""
     lines = []
@@ -79,8 +85,7 @@ def again(plan: Plan) -> list[str]:
     forward = {id(n) for n in plan.step.graph.nodes}
     regions = [region for side in plan.backward.regions.values() for region in side]
     nodes = [n for region in regions for n in region.nodes if id(n) in forward]
-    named = [f"{n.op.name}({', '.join(_label(a) if isinstance(a, Symbol) else str(a) for a in n.inputs)})"
-             if n.name is None and n.op else _label(n) for n in nodes]
+    named = [n.name or _call(n) for n in nodes]
     return [", ".join(named)] if named else []
 
 
@@ -101,6 +106,12 @@ def work(cell: Cell, plan: Plan) -> list[Work]:
 
 def _size(node: Symbol) -> int:
     return prod(d for d in node.shape if isinstance(d, int))
+
+
+def _call(node: Symbol) -> str:
+    """An operation and what it is given."""
+    given = ", ".join(_label(a) if isinstance(a, Symbol) else str(a) for a in node.inputs)
+    return f"{node.op.name if node.op else ''}({given})"
 
 
 def _label(node: Symbol) -> str:

@@ -23,6 +23,10 @@ from ..sequences import Sequences
 from .layer import Layer
 from .merge import MERGES, dropped, merged
 
+# What a layer is told beside its cells, each with its usual value.
+OPTIONS = {"batch_first": False, "dropout": 0.0, "merge": "concat", "input_dropout": 0.0, "variational": False,
+           "residual": False, "stateful": False}
+
 
 class Recurrent(Layer):
     """A cell run over sequences: xs (T, B, input_size) -> ys (T, B, output_size), and the last state, whose parts are
@@ -56,6 +60,12 @@ class Recurrent(Layer):
     0.0
     """
 
+    dropout: float
+    input_dropout: float
+    merge: str
+    variational: bool
+    residual: bool
+
     def __init__(self, cell: CellType, input_size: int, hidden_size: int | None = None, num_layers: int = 1,
                  bidirectional: bool = False, batch_first: bool = False, dropout: float = 0.0, compile: bool | str = True, *,
                  merge: str = "concat", residual: bool = False, stateful: bool = False, input_dropout: float = 0.0,
@@ -82,10 +92,9 @@ class Recurrent(Layer):
         self._begin(layers, options, compile)
 
     def _begin(self, layers: list[dict[str, Cell]], options: Mapping[str, Any], compile: bool | str = True) -> None:
-        self.layers, self.options, self.compile = layers, dict(options), compile
-        self.batch_first, self.stateful = options["batch_first"], options["stateful"]
-        self.dropout, self.input_dropout = options["dropout"], options["input_dropout"]
-        self.merge, self.residual, self.variational = options["merge"], options["residual"], options["variational"]
+        self.layers, self.compile = layers, compile
+        for name in OPTIONS:
+            setattr(self, name, options[name])
         self.cell = layers[0]["forward"]
         self.input_size, self.output_size = self.cell.structure.input_size, merged_size(layers[-1], self.merge)
         widths = [self.input_size, *(merged_size(layer, self.merge) for layer in layers)]
@@ -104,7 +113,7 @@ class Recurrent(Layer):
     # -- description: all that is needed to make the layer again, as JSON ----------------------------------------------------
     def config(self) -> dict[str, Any]:
         """The cells' graphs and this layer's options; the parameters are in `state_dict()`."""
-        return {"type": "Recurrent", **self.options,
+        return {"type": "Recurrent", **{name: getattr(self, name) for name in OPTIONS},
                 "layers": [{d: cell.config() for d, cell in layer.items()} for layer in self.layers]}
 
     @staticmethod
@@ -128,7 +137,7 @@ class Recurrent(Layer):
                                      f"{s.output_size}, does not fit the others; it is given {width}")
             width = merged_size(layer, self.merge)
         for name in ("dropout", "input_dropout"):
-            probability(f"{self._title()}: {name}", self.options[name])
+            probability(f"{self._title()}: {name}", getattr(self, name))
         if self.merge not in MERGES:
             raise ValueError(f"{self._title()}: merge is one of {', '.join(map(repr, MERGES))}, not {self.merge!r}")
 
@@ -217,11 +226,9 @@ class Recurrent(Layer):
 
     def __repr__(self) -> str:
         count = sum(p.size for p in self.parameters())
-        plain = {"batch_first": False, "dropout": 0.0, "merge": "concat", "input_dropout": 0.0, "variational": False,
-                 "residual": False, "stateful": False}
         options = [f"{len(self.layers)} layers"] * (len(self.layers) > 1) + ["bidirectional"] * (len(self.layers[0]) > 1)
-        options += [name if value is True else f"{name} {value}" for name, value in self.options.items()
-                    if value != plain[name]]
+        options += [name if value is True else f"{name} {value}" for name, usual in OPTIONS.items()
+                    if (value := getattr(self, name)) != usual]
         return f"Recurrent {', '.join([*options, f'{count} parameters in all'])}, of\n{self.cell!r}"
 
 

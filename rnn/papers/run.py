@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import math
 import multiprocessing
-import os
 import signal
 import time
 from collections.abc import Iterator, Sequence
@@ -15,10 +13,9 @@ from itertools import product
 import minigrad as mg
 from minigrad import optim
 
+from ..parallel.threads import one_each
 from ..training import LOSS, Run
 from .paper import Look, Paper, Trial
-
-ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"), "1")
 
 
 @dataclass(frozen=True)
@@ -39,7 +36,7 @@ def outcomes(paper: Paper, seeds: Sequence[int], steps: int, processes: int) -> 
         yield from map(_job, jobs)
         return
     deaf = (signal.SIGINT, signal.SIG_IGN)      # an interrupt is for this process, which ends the others
-    with _one_thread(), multiprocessing.get_context("spawn").Pool(processes, signal.signal, deaf) as pool:
+    with one_each(), multiprocessing.get_context("spawn").Pool(processes, signal.signal, deaf) as pool:
         yield from pool.imap(_job, jobs)
 
 
@@ -86,17 +83,3 @@ def counted(looks: Sequence[Look], lowest: str) -> Look:
         return looks[-1]
     look = min(looks, key=lambda look: look[lowest]) if lowest else looks[-1]
     return {**look, "sequences": math.nan}
-
-
-@contextlib.contextmanager
-def _one_thread() -> Iterator[None]:
-    """Processes that begin inside compute with one thread each: their libraries read this when they are loaded."""
-    before = {name: os.environ.get(name) for name in ONE_THREAD}
-    os.environ.update(ONE_THREAD)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            os.environ.pop(name)
-            if value is not None:
-                os.environ[name] = value

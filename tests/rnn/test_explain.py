@@ -61,6 +61,14 @@ def test_hoisted_stands_before_the_loop_and_deferred_after():
     assert places == sorted(places)
 
 
+def test_what_belongs_to_no_step_is_told_first():
+    """A memory's projection, once a sequence."""
+    text = str(rnn.Recurrent(rnn.variants.AttentiveGRU, 2, 3, memory=4).explain())
+    lines = text[text.index("once for all steps, before everything:"):].splitlines()
+    assert lines[1].strip() == "attention_k_m = linear(m, W_attention_k.m)"
+    assert "once for all steps" not in str(rnn.Recurrent(rnn.LSTM, 2, 3).explain())
+
+
 @pytest.mark.parametrize("name", SHIPPED)
 def test_every_cell_can_be_explained(name):
     text = str(rnn.Recurrent(SHIPPED[name], 2, 3, **sizes_of(SHIPPED[name])).explain())

@@ -12,6 +12,7 @@ import minigrad as mg
 from rnn import GRU, LSTM, RNN, Cell, Input, Recurrent, State, W, attending, b
 from rnn.variants import (
     AttentiveGRU,
+    CoupledLSTM,
     ProjectedLSTM,
     RecurrentDropoutLSTM,
     VariationalLSTM,
@@ -316,6 +317,11 @@ def test_a_wrong_option_is_refused(what):
     with pytest.raises(ValueError) as refusal:
         Recurrent(LSTM, 2, 3, **options)
     assert str(refusal.value) == text
+
+
+def test_what_an_equation_computes_of_a_gate_and_a_number_is_no_activation():
+    with pytest.raises(ValueError, match="CoupledLSTM: the equation of f ends in subtract, which is no activation"):
+        Recurrent(CoupledLSTM, 2, 3, activations={"f": mg.tanh})
 
 
 @pytest.mark.parametrize("cell, text", [

@@ -1,7 +1,6 @@
 """Models times seeds: what counts, when it ends, and that it is the same again."""
 
 import math
-import os
 from dataclasses import replace
 
 import pytest
@@ -10,7 +9,6 @@ from rnn import LSTM, Recurrent
 from rnn.data import Adding
 from rnn.models import Regressor
 from rnn.papers import PAPERS, Column, Paper, Quote, Trial
-from rnn.papers import run as run_module
 from rnn.papers.paper import held_out
 from rnn.papers.run import counted, outcomes, train
 from rnn.training import Plan, squared_error
@@ -63,14 +61,6 @@ def test_every_model_is_trained_with_every_seed_and_the_same_again():
     losses = [networks[0][2] for networks in found]
     assert losses[0] == losses[2] != losses[1] == losses[3]
     assert [[(n.model, n.seed, n.values["loss"]) for n in networks] for networks in outcomes(paper(), [0, 3], 6, 1)] == found
-
-
-def test_processes_begin_with_one_thread_and_leave_no_trace(monkeypatch):
-    monkeypatch.setenv("OMP_NUM_THREADS", "7")
-    monkeypatch.delenv("MKL_NUM_THREADS", raising=False)
-    with run_module._one_thread():
-        assert os.environ["OMP_NUM_THREADS"] == os.environ["MKL_NUM_THREADS"] == "1"
-    assert os.environ["OMP_NUM_THREADS"] == "7" and "MKL_NUM_THREADS" not in os.environ
 
 
 @pytest.mark.slow

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import threadpoolctl
 
-from rnn.parallel.threads import LIMITS, limit_to_share
+from rnn.parallel.threads import LIMITS, limit_to_share, one_each
 
 FOUR = [0, 1, 2, 3]
 
@@ -44,3 +44,10 @@ def test_the_user_decides(monkeypatch):
 def test_unknown_processors_are_left_alone():
     limit_to_share([[], []], 0)
     assert "OMP_NUM_THREADS" not in os.environ
+
+
+def test_processes_begin_with_one_thread_and_leave_no_trace(monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "7")
+    with one_each():
+        assert os.environ["OMP_NUM_THREADS"] == os.environ["MKL_NUM_THREADS"] == "1"
+    assert os.environ["OMP_NUM_THREADS"] == "7" and "MKL_NUM_THREADS" not in os.environ

@@ -6,10 +6,11 @@ import argparse
 from typing import Any
 
 from ... import catalogue
+from ...attention import attending
 from ...data.dates import Dates as DateData
+from ...layers import Recurrent
 from ...models.seq2seq import Seq2Seq, exact, taught
 from ...training import Measure
-from ...training.dates import date_reader
 from ..options import Options, whole
 from .task import DEFAULTS, Task
 
@@ -29,7 +30,10 @@ class Dates(Task):
         return DateData(rows=args.batch, seed=args.seed, held_out_batches=16)
 
     def model(self, args: argparse.Namespace, data: Any) -> Seq2Seq:
-        return date_reader(data, catalogue.find(args.cell), args.hidden, args.embedding)
+        cell = catalogue.find(args.cell)
+        encoder = Recurrent(cell, args.embedding, args.hidden // 2, bidirectional=True)
+        decoder = Recurrent(attending(cell), args.embedding, args.hidden, memory=encoder.output_size)
+        return Seq2Seq(data.source, data.target, encoder, decoder)
 
     def begun(self, data: Any, model: Any) -> str:
         return (f"{len(data.forms)} ways to write a date, {len(data.source)} different characters; encoder: {model.encoder!r}\n"
