@@ -80,7 +80,7 @@ def test_one_that_fails_ends_no_other_and_is_tried_again(tmp_path, capsys):
     command = ("--cells", f"{cell}:Mine,GRU", "--tasks", "reber", "--seeds", "0")
     with pytest.raises(CommandError, match=r"1 of 2 trainings failed; .*results.csv says why, and the same command tries them"):
         swept(out, *command)
-    assert [row["error"] for row in rows(out) if "Mine" in row["cell"]] == ["OSError: gone"]
+    assert [row["error"] for row in rows(out) if "Mine" in row["cell"]] == [f"CellError: {cell}, line 7: OSError: gone"]
     cell.write_text(CELL.format(here="os.getpid()"))
     swept(out, *command)
     assert [row["error"] for row in rows(out)] == ["", ""]

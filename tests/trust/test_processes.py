@@ -15,6 +15,8 @@ from minigrad.native import build, threads
 from rnn import GRU, LSTM, Recurrent, Stack
 
 needs_fork = pytest.mark.skipif(sys.platform == "win32", reason="no fork there")
+# Python says at a fork that there are threads, and so does JAX where an earlier test has imported it.
+pytestmark = pytest.mark.filterwarnings("ignore:.*multi-?threaded")
 
 
 @pytest.fixture
@@ -47,7 +49,6 @@ def test_several_threads_run_one_layer(layer, compile):
 
 
 @needs_fork
-@pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
 @pytest.mark.parametrize("method", ["fork", pytest.param("spawn", marks=pytest.mark.slow)])
 def test_workers_run_the_layer_of_their_parent(layer, method):
     """As workers of a loader of data do, after the parent has run it, too, with threads that no child has."""
@@ -58,7 +59,6 @@ def test_workers_run_the_layer_of_their_parent(layer, method):
 
 
 @needs_fork
-@pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
 def test_a_fork_while_another_thread_computes(layer):
     expected, stop = [trained(layer, 0)], threading.Event()
 
