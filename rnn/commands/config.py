@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import difflib
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -32,10 +33,6 @@ def flags(path: str, parser: argparse.ArgumentParser) -> list[str]:
 
 
 def _read(path: str) -> dict[str, Any]:
-    try:
-        import tomllib
-    except ImportError:                                 # Python 3.10; the extra `train` brings it
-        import tomli as tomllib
     try:
         return tomllib.loads(Path(path).read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
