@@ -101,7 +101,7 @@ class Run:
     def run(self, reports: Iterable[Report]) -> None:
         """Train until a budget is over; validate on the way and at the end, and tell the reports of every step."""
         began, paused, seen = time.perf_counter(), 0.0, 0
-        self.ended = "steps" if self.step == self.last else ""
+        self.ended = "steps" if self.last is not None and self.step >= self.last else ""       # resumed, it may be beyond
         while not self.ended:
             loss, norm, count = self.train_step()
             seen += count
