@@ -63,12 +63,15 @@ class Optimizer:
         for key, shape in own.items():
             if tuple(state[key].shape) != shape:
                 raise ValueError(f"{type(self).__name__}: {key} is {tuple(state[key].shape)}, its parameter {shape}")
+        steps = state["steps"].numpy() if isinstance(state["steps"], Tensor) else backends.get("cpu").asarray(state["steps"])
+        if steps.shape != () or not 0 <= steps < 1 << 53 or steps % 1:
+            raise ValueError(f"{type(self).__name__}: the number of steps taken is a whole one of at least 0, not {steps}")
         for k, (p, average) in enumerate(zip(self.parameters, self.averages)):
             for name in self.slots:
                 value = state[f"{name}.{k}"]
                 numbers = value.numpy() if isinstance(value, Tensor) else value
                 average[name] = backends.of(p._array).xp.array(backends.of(p._array).asarray(numbers, p.dtype))
-        self.steps = int(state["steps"])
+        self.steps = int(steps)
 
 
 class SGD(Optimizer):
