@@ -20,7 +20,8 @@ def restored(tensors: Mapping[str, Tensor], device: str, path: str = "state") ->
     """What `stored` gave, as tuples of tensors; None where it gave nothing."""
     if path in tensors:
         return tensors[path].to(device)
-    parts: list[Any] = []
-    while any(name == (place := f"{path}.{len(parts)}") or name.startswith(f"{place}.") for name in tensors):
-        parts.append(restored(tensors, device, place))
-    return tuple(parts) or None
+    inside: dict[str, dict[str, Tensor]] = {}
+    for name, part in tensors.items():
+        if name.startswith(f"{path}."):
+            inside.setdefault(name.removeprefix(f"{path}.").partition(".")[0], {})[name] = part
+    return tuple([restored(inside[place], device, f"{path}.{place}") for place in map(str, range(len(inside)))]) or None

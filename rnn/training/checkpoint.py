@@ -14,6 +14,7 @@ from ..layers.layer import mapped
 from ..models.model import restore, save
 from ..models.reading import reading
 from . import carry
+from .reports import Validation
 
 if TYPE_CHECKING:
     from .loop import Run
@@ -43,12 +44,22 @@ def resume(run: Run, path: str | Path) -> None:
         raise ValueError(f"{path} holds a model alone; a run goes on from {LAST} beside it")
     with reading(path):
         begun = {name: more["plan"][name] for name in asdict(run.plan)}
-    run.plan.check_same(begun)
+    try:
+        run.plan.check_same(begun)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
     with reading(path):
+        step, losses, seen = more["step"], tensors["losses"].numpy(), more["validations"]
+        if type(step) is not int or losses.shape != (step,) or losses.dtype.kind != "f":
+            raise ValueError(f"it says that {step!r} steps were taken, and holds losses {losses.shape} {losses.dtype}; each "
+                             "step has one")
+        validations = [Validation(**validation) for validation in seen]
+        if any(type(v.step) is not int or not isinstance(v.loss, float) for v in validations):
+            raise ValueError(f"a validation has a step and a loss, which are numbers: {seen!r}")
         run.optimizer.load_state_dict({n.removeprefix("optimizer."): t for n, t in tensors.items()
                                        if n.startswith("optimizer.")})
         run.state = mapped(run.ranks.own_rows, carry.restored(tensors, next(run.model.parameters()).device))
-        run.step, run.losses = more["step"], tensors["losses"].tolist()
-        for validation in more["validations"]:
-            run.note(**validation)
+        run.step, run.losses = step, losses.tolist()
+        for validation in validations:
+            run.note(validation.step, validation.loss, validation.measures)
         mg.random.set_state(more["random"])
