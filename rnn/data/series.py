@@ -82,9 +82,14 @@ class Windows:
             raise ValueError(f"{count} steps are too few: the {max(self.trained, 0)} that are not held out must hold a window "
                              f"of {history} and {horizon}; give a longer series, a shorter window, or hold out less")
         part = series.values[:self.trained]
-        self.mean, deviation = part.mean(0), part.std(0)
-        self.deviation = np.where(deviation > 0, deviation, 1.0)
-        self.values = ((series.values - self.mean) / self.deviation).astype(np.float32)
+        with np.errstate(over="ignore", invalid="ignore"):
+            self.mean, deviation = part.mean(0), part.std(0)
+            self.deviation = np.where(deviation > 0, deviation, 1.0)
+            self.values = ((series.values - self.mean) / self.deviation).astype(np.float32)
+        known = np.isfinite(self.values).all(0) & np.isfinite(deviation)
+        if bad := [name for name, finite in zip(series.names, known) if not finite]:
+            raise ValueError(f"{', '.join(bad)} of the series: a number is missing, infinite or too large to be standardised; "
+                             "fill such holes first")
         self.buckets = Buckets(np.full(self.trained - history - horizon + 1, history), rows, seed)
 
     @property

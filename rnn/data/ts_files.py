@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import numpy as np
 
+from . import text
 from .packages import folder
 from .ragged import Examples, Ragged
 
@@ -19,23 +21,22 @@ def read(path: str | Path) -> tuple[list[np.ndarray], list[str]]:
     series: list[np.ndarray] = []
     labels: list[str] = []
     header: dict[str, str] = {}
-    with open(path, encoding="utf-8") as file:
-        for number, line in enumerate(map(str.strip, file), 1):
-            if not line or line.startswith("#"):
-                continue
-            if line.startswith("@"):
-                key, _, value = line[1:].partition(" ")
-                header[key.lower()] = value.lower()
-                continue
-            if not header.get("classlabel", "false").startswith("true") or header.get("timestamps") == "true":
-                raise ValueError(f"{path}: only series with a class and without time stamps can be read; its header must say "
-                                 f"@classLabel true and not @timeStamps true")
-            *dimensions, label = line.split(":")
-            if not dimensions or (series and len(dimensions) != series[0].shape[1]):
-                raise ValueError(f"{path}, line {number}: a series has its dimensions, all series as many, and its class, "
-                                 f"parted by ':'; this one has {len(dimensions)} dimensions")
-            series.append(_series(dimensions, f"{path}, line {number}"))
-            labels.append(label)
+    for number, line in enumerate(map(str.strip, io.StringIO(text.read([path]).removeprefix("\ufeff"))), 1):
+        if not line or line.startswith("#"):
+            continue
+        if line.startswith("@"):
+            key, _, value = line[1:].partition(" ")
+            header[key.lower()] = value.lower()
+            continue
+        if not header.get("classlabel", "false").startswith("true") or header.get("timestamps") == "true":
+            raise ValueError(f"{path}: only series with a class and without time stamps can be read; its header must say "
+                             f"@classLabel true and not @timeStamps true")
+        *dimensions, label = line.split(":")
+        if not dimensions or (series and len(dimensions) != series[0].shape[1]):
+            raise ValueError(f"{path}, line {number}: a series has its dimensions, all series as many, and its class, "
+                             f"parted by ':'; this one has {len(dimensions)} dimensions")
+        series.append(_series(dimensions, f"{path}, line {number}"))
+        labels.append(label)
     if not series:
         raise ValueError(f"{path} holds no series: none follows @data")
     return series, labels
@@ -49,9 +50,10 @@ def _series(dimensions: list[str], where: str) -> np.ndarray:
     counts = sorted({len(v) for v in values})
     if len(counts) > 1:
         raise ValueError(f"{where}: the dimensions of a series have as many values each, not {' and '.join(map(str, counts))}")
-    array = np.array(values, np.float32).T
+    with np.errstate(over="ignore"):                        # what float32 does not hold becomes infinite
+        array = np.array(values, np.float32).T
     if not np.isfinite(array).all():
-        raise ValueError(f"{where}: a value is missing or infinite; fill such holes first")
+        raise ValueError(f"{where}: a value is missing, infinite or beyond float32; fill such holes first")
     return array
 
 
@@ -62,10 +64,10 @@ def load(training: str | Path, validation: str | Path, rows: int = 32, seed: int
     unknown = sorted(set(held_labels) - set(classes))
     if unknown:
         raise ValueError(f"{validation} has the classes {', '.join(unknown)}, which {training} does not have")
-    steps = np.concatenate(series)
+    steps = np.concatenate(series).astype(float)            # float32's largest numbers have a sum, too
     mean, deviation = steps.mean(0), steps.std(0)
     deviation[deviation == 0] = 1
-    parts = [Examples([(s - mean) / deviation for s in some], [classes.index(name) for name in names])
+    parts = [Examples([((s - mean) / deviation).astype(np.float32) for s in some], [classes.index(name) for name in names])
              for some, names in ((series, labels), (held_series, held_labels))]
     return Ragged(parts[0], parts[1], classes, rows=rows, seed=seed)
 

@@ -57,6 +57,13 @@ def test_a_constant_is_not_divided_by_zero():
     assert not data.values.any() and (data.restore(data.batch(0).targets) == 5).all()
 
 
+@pytest.mark.parametrize("number", [np.nan, np.inf, 1e308])
+def test_what_cannot_be_standardised_is_told(number):
+    values = np.stack([TIME, np.where(TIME % 2, number, -number)], -1)
+    with pytest.raises(ValueError, match="square of the series: a number is missing, infinite or too large to be standardised"):
+        Windows(Series(["t", "square"], values), history=7, horizon=3)
+
+
 def test_chosen_targets():
     data = Windows(SERIES, history=4, horizon=2, targets=["square"], rows=4)
     inputs, targets, _, _ = data.batch(3)

@@ -38,7 +38,8 @@ def test_two_files_are_batches(tmp_path):
 @pytest.mark.parametrize("lines, header, message", [
     ("1,?:2,3:up\n", HEADER, r"some\.ts, line 8: a value is no number .*; missing values are not read, fill them first"),
     ("1,2:2:up\n", HEADER, r"some\.ts, line 8: the dimensions of a series have as many values each, not 1 and 2"),
-    ("1,nan:2,3:up\n", HEADER, r"some\.ts, line 8: a value is missing or infinite"),
+    ("1,nan:2,3:up\n", HEADER, r"some\.ts, line 8: a value is missing, infinite or beyond float32"),
+    ("1,1e300:2,3:up\n", HEADER, r"some\.ts, line 8: a value is missing, infinite or beyond float32"),
     ("1:up\n", "@classLabel false\n@data\n", r"its header must say @classLabel true and not @timeStamps true"),
     ("(0,1):up\n", "@timestamps true\n@classLabel true up\n@data\n", r"not @timeStamps true"),
     ("", HEADER, r"some\.ts holds no series: none follows @data"),
@@ -46,6 +47,19 @@ def test_two_files_are_batches(tmp_path):
 def test_refusals(tmp_path, lines, header, message):
     with pytest.raises(ValueError, match=message):
         read(file(tmp_path, lines, header))
+
+
+def test_a_file_that_is_no_text_is_named(tmp_path):
+    path = tmp_path / "some.ts"
+    path.write_bytes(HEADER.encode() + b"1:\xff\n")
+    with pytest.raises(ValueError, match=r"some\.ts is not UTF-8 text: byte 97 is 0xff; convert it"):
+        read(path)
+
+
+def test_a_byte_order_mark_and_the_largest_numbers_are_read(tmp_path):
+    path = file(tmp_path, "1e38,3e38,-3e38:up\n", "\ufeff" + HEADER)
+    (batch,) = load(path, path).held_out()
+    assert np.isfinite(batch.inputs).all() and batch.inputs.dtype == np.float32 and abs(batch.inputs.mean()) < 1e-6
 
 
 def test_a_class_that_training_does_not_have_is_named(tmp_path):
