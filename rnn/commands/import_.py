@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import pickle
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Callable
@@ -26,20 +27,35 @@ def _torch(model: Any, path: Path) -> None:
 def _pickled(model: Any, path: Path) -> None:
     import torch
 
+    _bounded(model, path)
     exchange.load_torch_state_dict(model, torch.load(path, map_location="cpu", weights_only=True))       # runs no code
 
 
 def _keras(model: Any, path: Path) -> None:
+    _bounded(model, path)
     with np.load(path) as arrays:                           # which refuses what would run code
-        exchange.load_keras_arrays(model, dict(arrays))
+        found = dict(arrays)
+    exchange.load_keras_arrays(model, found)
+
+
+def _bounded(model: Any, path: Path) -> None:
+    """An archive may hold more than memory does, in few bytes. Raises ValueError for one of more than the model can need."""
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            size = sum(member.file_size for member in archive.infolist())
+        numbers = sum(p.size for p in model.parameters())
+        if size > LARGEST * numbers + OTHERS:
+            raise ValueError(f"it unpacks to {size:,} bytes, which is too much for a model of {numbers:,} numbers")
 
 
 FORMATS: dict[str, Callable[[Any, Path], None]] = {".safetensors": _torch, ".pt": _pickled, ".pth": _pickled, ".npz": _keras,
                                                    ".onnx": exchange.load_onnx}
 
+LARGEST, OTHERS = 32, 1 << 20       # bytes of a number, with two biases where the model has one; bytes of all that are none
+
 # What the libraries raise that read these files.
-UNREADABLE = (OSError, EOFError, RuntimeError, MemoryError, AttributeError, zipfile.BadZipFile, zlib.error,
-              pickle.UnpicklingError)
+UNREADABLE = (OSError, EOFError, RuntimeError, MemoryError, AttributeError, SyntaxError, zipfile.BadZipFile, zlib.error,
+              pickle.UnpicklingError, tokenize.TokenError)
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -50,6 +66,17 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("out", help="the checkpoint to write")
 
 
+def load(model: Any, path: Path) -> None:
+    """Give a model the numbers of a file. Raises CommandError, with the file's name, for one that is not whole or does not
+    fit."""
+    try:
+        FORMATS[path.suffix](model, path)
+    except (ValueError, TypeError, LookupError, ImportError) as error:
+        raise CommandError(f"{path}: {error or type(error).__name__}") from error
+    except UNREADABLE as error:
+        raise CommandError(f"{path} is not whole, or no file of its kind: {type(error).__name__}: {error}") from error
+
+
 def run(args: argparse.Namespace) -> None:
     path = Path(args.file)
     if path.suffix not in FORMATS:
@@ -57,9 +84,6 @@ def run(args: argparse.Namespace) -> None:
     if not path.is_file():
         raise CommandError(f"there is no file {path}")
     task, model, options = opened(args.checkpoint)
-    try:
-        FORMATS[path.suffix](model, path)
-    except (ValueError, TypeError, LookupError, ImportError, *UNREADABLE) as error:
-        raise CommandError(f"{path}: {error or type(error).__name__}") from error
+    load(model, path)
     model.save(args.out, {"task": task.name, "options": options})
     print(f"{args.out}: the model of {args.checkpoint} with the numbers of {path}")

@@ -60,13 +60,22 @@ def load_onnx(model: Module, path: str | Path) -> None:
         graph = onnx.load_model_from_string(Path(path).read_bytes()).graph
     except Exception as error:                          # the one that protobuf has for it is in no public module of onnx
         raise ValueError(f"{path} is no whole ONNX file: {error}") from error
-    arrays = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in graph.initializer}
+    tensors = {tensor.name: tensor for tensor in graph.initializer}
     nodes = [node for node in graph.node if node.op_type in USUAL]
     own = onnx_model(layer, {"xs": ("T", "B", layer.input_size)}).graph.node
     _compare(path, [_kind(node) for node in nodes], [_kind(node) for node in own if node.op_type in USUAL])
-    found = [{part: arrays[node.input[k]] for part, k in PARTS.items() if len(node.input) > k and node.input[k] in arrays}
-             for node in nodes]
+    found = [{part: _numbers(path, tensors[node.input[k]]) for part, k in PARTS.items()
+              if len(node.input) > k and node.input[k] in tensors} for node in nodes]
     layer.load_onnx_weights(found)
+
+
+def _numbers(path: str | Path, tensor: Any) -> np.ndarray:
+    """Of the file itself: no other file is opened, whatever it says."""
+    onnx = package()
+    if tensor.data_location == onnx.TensorProto.EXTERNAL:
+        raise ValueError(f"{path} keeps the numbers of {tensor.name} in another file, which is not read; write it as one file, "
+                         "by onnx.save(onnx.load(path), path, save_as_external_data=False)")
+    return onnx.numpy_helper.to_array(tensor)
 
 
 def _kind(node: Any) -> str:

@@ -3,6 +3,7 @@ they are read as they stand, or one line says what is wrong."""
 
 import argparse
 import warnings
+import zipfile
 from collections import Counter
 
 import numpy as np
@@ -123,6 +124,45 @@ def test_arrays_that_would_run_code_are_refused(checkpoint, capsys):
     assert main(["import", str(path), str(checkpoint), "out"]) == 1
     said = capsys.readouterr()
     assert "allow_pickle=False" in said.err and "harm" not in said.out
+
+
+def test_numbers_in_another_file_are_not_read(checkpoint):
+    """Whatever a file says, no other one is opened."""
+    onnx = pytest.importorskip("onnx")
+    model = CharacterModel(Vocabulary("abc"), Recurrent(ResetAfterGRU, 4, 4))
+    path = checkpoint.with_name("weights.onnx")
+    exchange.export(model, path)
+    file = onnx.load(path)
+    tensor = next(t for t in file.graph.initializer if list(t.dims) == [1, 12, 4])
+    tensor.ClearField("raw_data")
+    tensor.data_location = onnx.TensorProto.EXTERNAL
+    for key, value in (("location", "others.bin"), ("length", "192")):
+        tensor.external_data.add(key=key, value=value)
+    path.write_bytes(file.SerializeToString())
+    checkpoint.with_name("others.bin").write_bytes(bytes(192))
+    with pytest.raises(ValueError, match=r"weights\.onnx keeps the numbers of .* in another file, which is not read"):
+        exchange.load_onnx(model, path)
+
+
+@pytest.mark.parametrize("ending", [".npz", ".pt"])
+def test_an_archive_that_would_fill_memory_is_refused(ending, checkpoint, capsys):
+    path = checkpoint.with_name(f"weights{ending}")
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive, archive.open("a.npy", "w", force_zip64=True) as member:
+        np.lib.format.write_array_header_1_0(member, {"descr": "<f4", "fortran_order": False, "shape": (1 << 22,)})
+        member.write(bytes(1 << 24))
+    if ending == ".pt":
+        pytest.importorskip("torch")
+    assert path.stat().st_size < 1 << 17 and main(["import", str(path), str(checkpoint), "out"]) == 1
+    assert f"weights{ending}: it unpacks to 16,777,344 bytes, which is too much for a model of" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("header", ["{'descr': '<f4', (", "{'descr': '<f4',\n  'a': 1,\n b", "[" * 300])
+def test_a_header_that_is_none_is_told_of_the_file(header, checkpoint, capsys):
+    path = checkpoint.with_name("weights.npz")
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("a.npy", b"\x93NUMPY\1\0" + len(header).to_bytes(2, "little") + header.encode())
+    assert main(["import", str(path), str(checkpoint), "out"]) == 1
+    assert "weights.npz" in (said := capsys.readouterr().err) and "Traceback" not in said
 
 
 # -- files of cells ------------------------------------------------------------------------------------------------------------
