@@ -50,6 +50,8 @@ def changed_json(value, rng, times=1):
     value = copy.deepcopy(value)
     for _ in range(times):
         places = list(_places(value))
+        if not places:
+            break
         holder, key = places[rng.integers(len(places))]
         how = rng.integers(8)
         if how == 0:
