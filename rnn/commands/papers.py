@@ -11,7 +11,7 @@ from pathlib import Path
 from ..bench.machine import cores
 from ..bench.report import aligned
 from ..papers import PAPERS, Paper, report
-from ..papers.run import Outcome, outcomes
+from ..papers.run import Outcome, best_rate, outcomes, search
 from . import CommandError
 from .options import whole
 
@@ -47,12 +47,17 @@ def _reproduce(paper: Paper, args: argparse.Namespace) -> None:
     heading = report.heading(paper)
     print(heading, flush=True)
     begun = time.perf_counter()
+    rates, spent = {}, 0.0
+    for tried in search(paper, steps, args.processes) if paper.rates else ():
+        print(report.searched(paper, tried), flush=True)
+        rates[tried[0].model] = best_rate(paper, tried)
+        spent += sum(outcome.seconds for outcome in tried)
     found: list[Outcome] = []
-    for networks in outcomes(paper, range(seeds), steps, args.processes):
+    for networks in outcomes(paper, range(seeds), steps, args.processes, rates):
         print(report.progress(paper, networks), flush=True)
         found += networks
     table = report.table(paper, found)
-    computed = sum(outcome.seconds for outcome in found)
+    computed = spent + sum(outcome.seconds for outcome in found)
     print(f"\n{table}\n  {seeds} seed{'s' * (seeds > 1)}, at most {steps:,} steps; {time.perf_counter() - begun:.0f} s, of "
           f"which the processors computed {computed:.0f} s")
     if args.out:

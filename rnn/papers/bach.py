@@ -57,10 +57,12 @@ class Chorales:
 
 @cache
 def chorales() -> list[np.ndarray]:
-    """All chorales of four parts, a step a quarter note: (T, 88) of 0 and 1. Raises ImportError if music21 is not installed."""
+    """All chorales of four parts in one key, none twice, a step a quarter note: (T, 88) of 0 and 1. Raises ImportError if
+    music21 is not installed."""
     corpus = folder("music21", "pip install --no-deps music21") / "corpus" / "bach"
     scores = [read(path) for path in sorted(corpus.glob("*.mxl"))]
-    return [roll(score) for score in scores if len(score.findall("part")) == 4]
+    rolls = [in_c(roll(score)) for score in scores if len(score.findall("part")) == 4]
+    return [*{whole.tobytes(): whole for whole in rolls}.values()]
 
 
 def read(path: Path) -> Any:
@@ -78,6 +80,13 @@ def roll(score: Any) -> np.ndarray:
     for pitch, begin, end in played:
         out[math.ceil(begin):math.ceil(end), pitch - LOWEST] = 1
     return out
+
+
+def in_c(roll: np.ndarray) -> np.ndarray:
+    """Higher by 0 to 11 semitones, so that the bass ends on a C."""
+    last = roll[roll.any(1)][-1]
+    higher = -(int(last.argmax()) + LOWEST) % 12
+    return np.pad(roll, ((0, 0), (higher, 0)))[:, :KEYS]
 
 
 def notes(part: Any) -> Iterator[Note]:

@@ -58,6 +58,10 @@ class Paper:
     curve, scale: the column that the picture draws over sequences, on a "linear" or "log" scale.
     figures:      by model, what the paper reports; a model that it does not have has none.
     here:         what is done here, and differs: optimiser, sizes, sequences.
+    rates:        learning rates to try. Each model is trained once with each, and the rate whose `lowest` is lowest takes the
+                  place of its plan's; () leaves the plan alone.
+    better:       pairs of models of which the paper has the first below the second, in the first column; the report tells
+                  whether it is so here.
     """
 
     name: str
@@ -75,6 +79,8 @@ class Paper:
     curve: str
     scale: str = "linear"
     lowest: str = ""
+    rates: tuple[float, ...] = ()
+    better: tuple[tuple[str, str], ...] = ()
 
 
 def held_out(run: Run, **measures: Measure) -> Look:

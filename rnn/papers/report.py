@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ..bench.report import aligned
 from .paper import Column, Paper, Quote
-from .run import Outcome
+from .run import Outcome, best_rate
 
 WIDTH = 120
 UNCHECKED = "?: unchecked, quoted at second hand and not compared with the paper's own text"
@@ -24,13 +24,36 @@ def heading(paper: Paper) -> str:
 
 def table(paper: Paper, outcomes: Sequence[Outcome]) -> str:
     """A line for each model: what was measured over all its networks, and what the paper says."""
-    rows = [("", *(column.title for column in paper.columns.values()), "the paper")]
+    rows = [["", *(["rate"] if paper.rates else []), *(column.title for column in paper.columns.values()), "the paper"]]
     for model in paper.models:
-        own = [outcome.values for outcome in outcomes if outcome.model == model]
+        own = [outcome for outcome in outcomes if outcome.model == model]
         figure = paper.figures.get(model)
-        rows.append((model, *(shown(column, [v[name] for v in own]) for name, column in paper.columns.items()),
-                     _said(figure) if figure else "-"))
-    return "\n".join([*aligned(rows), *notes(paper)])
+        rows.append([model, *([f"{own[0].rate:g}"] if paper.rates else []),
+                     *(shown(column, [o.values[name] for o in own]) for name, column in paper.columns.items()),
+                     _said(figure) if figure else "-"])
+    return "\n".join([*aligned(rows), *compared(paper, outcomes), *notes(paper)])
+
+
+def compared(paper: Paper, outcomes: Sequence[Outcome]) -> list[str]:
+    """Of each pair in the paper's order: whether it is the same here, in the median and in all networks."""
+    name = next(iter(paper.columns))
+    lines = []
+    for models in paper.better:
+        first, second = ([o.values[name] for o in outcomes if o.model == model] for model in models)
+        apart = statistics.median(second) - statistics.median(first)
+        digits = f"{abs(apart):.{paper.columns[name].digits or 0}f}"
+        how = (f"NOT SO HERE: it is above, by {digits}" if apart <= 0 else f"so here, by {digits}, for all seeds"
+               if max(first) < min(second) else f"here by {digits}, which is within the spread of seeds: UNDECIDED")
+        lines.append(_wrapped(f"The paper has {models[0]} below {models[1]}; {how}."))
+    return lines
+
+
+def searched(paper: Paper, tried: Sequence[Outcome]) -> str:
+    """One line for the learning rates that were tried for a model, and what the column that decides was at each."""
+    column = paper.columns[paper.lowest]
+    seen = ", ".join(f"{rate:g}: {shown(column, [o.values[paper.lowest] for o in tried if o.rate == rate])}"
+                     for rate in paper.rates)
+    return f"  {tried[0].model}, learning rate {best_rate(paper, tried):g} of {seen}"
 
 
 def shown(column: Column, values: Sequence[float]) -> str:

@@ -5,48 +5,86 @@ from __future__ import annotations
 import math
 import multiprocessing
 import signal
+import statistics
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from itertools import product
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import chain, islice, product
 
 import minigrad as mg
 from minigrad import optim
+from minigrad.anomaly import NotFinite
 
 from ..parallel.threads import one_each
 from ..training import LOSS, Run
 from .paper import Look, Paper, Trial
 
+SEARCHED = 10_000                               # the seed of the search for learning rates, which no table has
+Job = tuple[Paper, str, int, int, float | None]
+
 
 @dataclass(frozen=True)
 class Outcome:
-    """One network: what was seen of it, a look after the other, the look that counts, and its share of the processor time."""
+    """One network: its learning rate, what was seen of it, a look after the other, the look that counts, and its share of the
+    processor time."""
 
     model: str
     seed: int
+    rate: float
     looks: list[Look]
     values: Look
     seconds: float
 
 
-def outcomes(paper: Paper, seeds: Sequence[int], steps: int, processes: int) -> Iterator[list[Outcome]]:
-    """The networks of each model and seed, in that order, as soon as they are trained."""
-    jobs = [(paper, model, seed, steps) for model, seed in product(paper.models, seeds)]
+def outcomes(paper: Paper, seeds: Sequence[int], steps: int, processes: int,
+             rates: Mapping[str, float] | None = None) -> Iterator[list[Outcome]]:
+    """The networks of each model and seed, in that order, as soon as they are trained; `rates` are by model, and the trial's
+    plan has them where there are none."""
+    jobs = [(paper, model, seed, steps, (rates or {}).get(model)) for model, seed in product(paper.models, seeds)]
+    return _all(_job, jobs, processes)
+
+
+def search(paper: Paper, steps: int, processes: int) -> Iterator[list[Outcome]]:
+    """For each model, in order, its networks at all of the paper's rates."""
+    jobs = [(paper, model, SEARCHED, steps, rate) for model, rate in product(paper.models, paper.rates)]
+    found = _all(_tried, jobs, processes)
+    for _ in paper.models:
+        yield [*chain.from_iterable(islice(found, len(paper.rates)))]
+
+
+def best_rate(paper: Paper, tried: Sequence[Outcome]) -> float:
+    """The rate with the lowest median of the column that decides."""
+    return min(paper.rates, key=lambda rate: statistics.median(o.values[paper.lowest] for o in tried if o.rate == rate))
+
+
+def _all(task: Callable[[Job], list[Outcome]], jobs: Sequence[Job], processes: int) -> Iterator[list[Outcome]]:
     if processes == 1:
-        yield from map(_job, jobs)
+        yield from map(task, jobs)
         return
     deaf = (signal.SIGINT, signal.SIG_IGN)      # an interrupt is for this process, which ends the others
     with one_each(), multiprocessing.get_context("spawn").Pool(processes, signal.signal, deaf) as pool:
-        yield from pool.imap(_job, jobs)
+        yield from pool.imap(task, jobs)
 
 
-def _job(job: tuple[Paper, str, int, int]) -> list[Outcome]:
-    paper, model, seed, steps = job
+def _job(job: Job) -> list[Outcome]:
+    paper, model, seed, steps, rate = job
     begun = time.process_time()
     mg.manual_seed(seed)
-    networks = train(paper.trial(paper.models[model], steps, seed))
+    trial = paper.trial(paper.models[model], steps, seed)
+    trial.plan = replace(trial.plan, lr=rate or trial.plan.lr)
+    networks = train(trial)
     share = (time.process_time() - begun) / len(networks)
-    return [Outcome(model, seed, looks, counted(looks, paper.lowest), share) for looks in networks]
+    return [Outcome(model, seed, trial.plan.lr, looks, counted(looks, paper.lowest), share) for looks in networks]
+
+
+def _tried(job: Job) -> list[Outcome]:
+    """As `_job`; a rate at which training does not stay finite is the worst."""
+    paper, model, seed, _, rate = job
+    begun = time.process_time()
+    try:
+        return _job(job)
+    except NotFinite:
+        return [Outcome(model, seed, rate or 0.0, [], {paper.lowest: math.inf}, time.process_time() - begun)]
 
 
 def train(trial: Trial) -> list[list[Look]]:

@@ -72,8 +72,19 @@ def test_the_chorales_are_the_scores_of_four_parts(tmp_path, monkeypatch):
     voice = part(note("C", duration=4))
     written(tmp_path / "music21" / "corpus" / "bach" / "bwv2.mxl", voice, voice, voice)
     written(tmp_path / "music21" / "corpus" / "bach" / "bwv1.mxl", voice, voice, voice, part(note("D")))
+    written(tmp_path / "music21" / "corpus" / "bach" / "bwv3.mxl", voice, voice, voice, part(note("D", alter=0)))
     rolls = bach.chorales.__wrapped__()
     assert len(rolls) == 1 and rolls[0].sum(-1).tolist() == [2, 1]
+
+
+def test_all_end_on_a_c_in_the_bass():
+    for bass, higher in ((36, 0), (35, 1), (41, 7), (37, 11)):
+        roll = np.zeros((4, 88), np.float32)
+        for step, keys in enumerate(([bass + 10], [bass, bass + 16], [bass, bass + 19], [])):
+            roll[step, [k - bach.LOWEST for k in keys]] = 1
+        moved = bach.in_c(roll)
+        assert moved.shape == roll.shape and (moved[2].argmax() + bach.LOWEST) % 12 == 0
+        assert np.array_equal(moved[:, higher:], roll[:, :88 - higher])
 
 
 def test_without_the_package_the_cure_is_told(monkeypatch):

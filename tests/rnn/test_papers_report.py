@@ -1,11 +1,12 @@
 """The table and the picture."""
 
 import math
+from dataclasses import replace
 
 import pytest
 
 from rnn.papers import Column, Paper, Quote
-from rnn.papers.report import heading, picture, progress, shown, table
+from rnn.papers.report import compared, heading, picture, progress, searched, shown, table
 from rnn.papers.run import Outcome
 
 SHARE, NUMBER = Column("solved"), Column("error", 2)
@@ -14,9 +15,9 @@ PAPER = Paper("tiny", "a tiny result", "A. Author, A paper, 1999", Quote("it wor
               "error")
 
 
-def outcome(model, seed, solved, error):
+def outcome(model, seed, solved, error, rate=0.1):
     looks = [{"sequences": 4, "error": 1.0}, {"sequences": 8, "error": error}]
-    return Outcome(model, seed, looks, {"solved": solved, "error": error}, 0.5)
+    return Outcome(model, seed, rate, looks, {"solved": solved, "error": error}, 0.5)
 
 
 FOUND = [outcome("RNN", 0, 0.0, 0.5), outcome("RNN", 1, 0.0, 0.7), outcome("LSTM", 0, 1.0, 0.02), outcome("LSTM", 1, 0.0, 0.2)]
@@ -40,6 +41,25 @@ def test_the_papers_figure_stands_beside_ours():
         "  compared with its abstract",
         "  ?: unchecked, quoted at second hand and not compared with the paper's own text"]
     assert progress(PAPER, FOUND[2:3]) == "  LSTM, seed 0: solved 1 of 1, error 0.02"
+
+
+def test_a_paper_that_searches_tells_the_rates():
+    searching = replace(PAPER, rates=(0.1, 0.5), lowest="error")
+    tried = [outcome("RNN", 0, 0.0, 0.5), outcome("RNN", 0, 0.0, 0.25, 0.5)]
+    assert searched(searching, tried) == "  RNN, learning rate 0.5 of 0.1: 0.50, 0.5: 0.25"
+    assert [line.split()[:2] for line in table(searching, FOUND).splitlines()[:3]] == [["rate", "solved"], ["RNN", "0.1"],
+                                                                                      ["LSTM", "0.1"]]
+
+
+@pytest.mark.parametrize("first, second, expected", [
+    ([1.0, 2.0], [2.5, 4.0], "so here, by 1.75, for all seeds"),
+    ([1.0, 3.0], [2.5, 4.0], "here by 1.25, which is within the spread of seeds: UNDECIDED"),
+    ([3.0, 3.5], [1.0, 2.0], "NOT SO HERE: it is above, by 1.75"), ([1.0], [1.0], "NOT SO HERE: it is above, by 0.00")])
+def test_an_order_that_differs_is_told(first, second, expected):
+    paper = replace(PAPER, columns={"error": NUMBER}, better=(("LSTM", "RNN"),))
+    found = [outcome(model, 0, 0.0, value) for model, values in (("LSTM", first), ("RNN", second)) for value in values]
+    assert compared(paper, found) == [f"  The paper has LSTM below RNN; {expected}."] and compared(PAPER, found) == []
+    assert compared(paper, found)[0] in table(paper, found).splitlines()
 
 
 def test_the_picture_has_a_line_for_each_network(tmp_path):

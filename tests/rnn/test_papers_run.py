@@ -5,12 +5,13 @@ from dataclasses import replace
 
 import pytest
 
+from minigrad.anomaly import NotFinite
 from rnn import LSTM, Recurrent
 from rnn.data import Adding
 from rnn.models import Regressor
 from rnn.papers import PAPERS, Column, Paper, Quote, Trial
 from rnn.papers.paper import held_out
-from rnn.papers.run import counted, outcomes, train
+from rnn.papers.run import best_rate, counted, outcomes, search, train
 from rnn.training import Plan, squared_error
 
 
@@ -61,6 +62,29 @@ def test_every_model_is_trained_with_every_seed_and_the_same_again():
     losses = [networks[0][2] for networks in found]
     assert losses[0] == losses[2] != losses[1] == losses[3]
     assert [[(n.model, n.seed, n.values["loss"]) for n in networks] for networks in outcomes(paper(), [0, 3], 6, 1)] == found
+
+
+def test_of_each_model_the_rate_whose_look_is_lowest_is_taken():
+    searching = paper(rates=(1e-5, 3e-2), lowest="loss")
+    tried = [*search(searching, 6, 1)]
+    assert [[(o.model, o.rate) for o in of_one] for of_one in tried] == [[(m, 1e-5), (m, 3e-2)] for m in "AB"]
+    assert all(best_rate(searching, of_one) == min(of_one, key=lambda o: o.values["loss"]).rate for of_one in tried)
+    (at, *_), *_ = outcomes(searching, [0], 6, 1, {"A": 3e-2})
+    (usual, *_), *_ = outcomes(searching, [0], 6, 1)
+    assert (at.rate, usual.rate) == (3e-2, 1e-2) and at.looks != usual.looks
+
+
+def test_a_rate_at_which_training_breaks_is_not_taken():
+    def brittle(model, steps, seed):
+        made = small(model, steps, seed)
+        made.judge = lambda run: [{"loss": run.plan.lr}] if run.plan.lr > 1e-3 else broken()
+        return made
+
+    def broken():
+        raise NotFinite("a gradient is not finite")
+
+    searching = paper(trial=brittle, rates=(1e-4, 1e-1, 1e-2), lowest="loss")
+    assert [best_rate(searching, tried) for tried in search(searching, 6, 1)] == [1e-2, 1e-2]
 
 
 @pytest.mark.slow
