@@ -7,9 +7,9 @@ from the same operations, so they can be differentiated again.
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextvars import ContextVar
+from functools import wraps
 from typing import Any
 
 from . import anomaly
@@ -20,17 +20,27 @@ _recording: ContextVar[bool] = ContextVar("recording", default=True)
 grad_enabled = _recording.get
 
 
-@contextlib.contextmanager
-def recording(on: bool) -> Iterator[None]:
-    """Operations inside are recorded, or not."""
-    token = _recording.set(on)
-    try:
-        yield
-    finally:
-        _recording.reset(token)
+class recording:
+    """A context: operations inside are recorded, or not. Also a decorator."""
+
+    def __init__(self, on: bool):
+        self.on = on
+
+    def __enter__(self) -> None:
+        self.token = _recording.set(self.on)
+
+    def __exit__(self, *_: Any) -> None:
+        _recording.reset(self.token)
+
+    def __call__(self, function: Callable) -> Callable:
+        @wraps(function)
+        def called(*args: Any, **kwargs: Any) -> Any:
+            with recording(self.on):
+                return function(*args, **kwargs)
+        return called
 
 
-def no_grad() -> contextlib.AbstractContextManager[None]:
+def no_grad() -> recording:
     """Operations inside are not recorded: their results do not require gradients. Also a decorator.
 
     >>> import minigrad as mg
@@ -62,9 +72,9 @@ def postorder(roots: Sequence[Any], inputs: Callable[[Any], Sequence[Any]]) -> l
     return order[:-1]                                   # without what stands for the roots' user
 
 
-def operands(node: Any) -> list[Any]:
+def operands(node: Any) -> Sequence[Any]:
     """The arguments of a node that are nodes themselves, in order (numbers are not)."""
-    return [a for a in node.inputs if isinstance(a, Operators)] if node.op else []
+    return [a for a in node.inputs if isinstance(a, Operators)] if node.op else ()
 
 
 def differentiate(outputs: Sequence[Any], seeds: Sequence[Any], inputs: Sequence[Any] | None = None) -> list[tuple[Any, Any]]:
@@ -84,7 +94,7 @@ def differentiate(outputs: Sequence[Any], seeds: Sequence[Any], inputs: Sequence
     wanted = {id(x) for x in inputs}
     leading = set(wanted)                               # what depends on an input
     for node in order:
-        if node.op and any(id(a) in leading for a in node.inputs):
+        if node.op and not leading.isdisjoint(map(id, node.inputs)):
             leading.add(id(node))
     gradients: dict[int, Any] = {}
     _accumulate(gradients, leading, zip(outputs, seeds))
@@ -117,8 +127,9 @@ def _derivatives(node: Any, g: Any, leading: set[int]) -> Iterator[tuple[Any, An
 
 def _accumulate(gradients: dict[int, Any], leading: set[int], pairs: Iterable[tuple[Any, Any]]) -> None:
     for node, g in pairs:
-        if g is not None and id(node) in leading:
-            gradients[id(node)] = gradients[id(node)] + g if id(node) in gradients else g
+        key = id(node)
+        if g is not None and key in leading:
+            gradients[key] = gradients[key] + g if key in gradients else g
 
 
 def fit(g: Any, x: Any) -> Any:

@@ -49,9 +49,6 @@ class Results(Tensor):
 class Parts:
     """Gradients of some results of a run, by position."""
 
-    shape = ()
-    dtype = None
-
     def __init__(self, gradients: dict[int, Tensor]):
         self.gradients = gradients
 
@@ -68,4 +65,4 @@ def _only_here(*_: Any, **__: Any) -> Any:
 
 # Two operations outside the table, as no equation can hold them.
 RESULTS = Op("compiled", _only_here, _only_here, Cost.PRODUCT, pull=lambda g, y: y.run.pull(g.gradients))
-PART = Op("part", _only_here, _only_here, Cost.LAYOUT, (lambda g, y, results, position: Parts({position: g}),))
+PART = Op("part", _only_here, _only_here, Cost.LAYOUT, pull=lambda g, y: [Parts({y.attributes["position"]: g})])

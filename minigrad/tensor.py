@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from . import anomaly, backends, dlpack
-from .autograd import differentiate, grad_enabled, no_grad, operands, postorder, recording
+from .autograd import differentiate, grad_enabled, operands, postorder, recording
 from .ops import Op, Operators, ShapeError, layout
 from .ops.operators import set_default
 from .ops.shapes import show, sizes
@@ -153,7 +153,7 @@ class Tensor(Operators):
             raise ValueError("nothing to differentiate: this tensor does not depend on any that requires a gradient "
                              "(tensor(..., requires_grad=True), a Parameter; was it computed under no_grad?)")
         seed = _seed(self, gradient)
-        with contextlib.nullcontext() if create_graph else no_grad():
+        with recording(create_graph and grad_enabled()):
             for leaf, g in differentiate([self], [seed]):
                 if g is not None:
                     leaf.grad = g if leaf.grad is None else leaf.grad + g

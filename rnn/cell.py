@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import namedtuple
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager
 from dataclasses import asdict
 from typing import Any, ClassVar, NamedTuple, cast
 
@@ -199,9 +199,12 @@ class Cell(Module, metaclass=CellType):
         values = self._values(step, xs, extras, rows)
         if sequences.mask is not None:
             values[MASK] = sequences.mask
-        watch = anomaly.current()
-        with self._watched(watch, reverse) if watch else nullcontext():
-            ys, last = step.loop(values, dict(zip(self.structure.states, state)), rows, compile)
+        states = dict(zip(self.structure.states, state))
+        if watch := anomaly.current():
+            with self._watched(watch, reverse):
+                ys, last = step.loop(values, states, rows, compile)
+        else:
+            ys, last = step.loop(values, states, rows, compile)
         return ys["y"], self.State(**last), {name: ys[f"y.{name}"] for name in capture}
 
     def _watched(self, watch: anomaly.Watch, reverse: bool) -> AbstractContextManager[None]:

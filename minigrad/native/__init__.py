@@ -2,6 +2,6 @@
 memory to run them in."""
 
 from .build import NoCompiler, library, runtime, threads
-from .memory import Arena, address, addresses, empty, placed
+from .memory import Arena, address, addresses, block, empty
 
-__all__ = ["Arena", "NoCompiler", "address", "addresses", "empty", "library", "placed", "runtime", "threads"]
+__all__ = ["Arena", "NoCompiler", "address", "addresses", "block", "empty", "library", "runtime", "threads"]

@@ -13,7 +13,7 @@ import numpy as np
 ALIGNMENT = 64                                      # bytes of the longest vector
 KEPT = 8                                            # blocks that wait for their next use
 
-_free: list[tuple[np.ndarray, int]] = []            # with their addresses
+_free: list[tuple[np.ndarray, int, int]] = []       # as `block` made them
 _lock = Lock()
 _address, _first = ctypes.addressof, ctypes.c_char.from_buffer
 
@@ -26,42 +26,44 @@ class Arena:
     def __init__(self, size: int):
         with _lock:
             found = _taken(size)
-        self.block, self.address = found or placed((size,), np.uint8)
+        self.block, self.offset, self.address = found or block(size)
 
     def array(self, offset: int, shape: tuple[int, ...], dtype: Any) -> Any:
         """Part of the block. It must not be used longer than this object."""
-        return np.ndarray(shape, dtype, self.block, offset)
+        return np.ndarray(shape, dtype, self.block, self.offset + offset)
 
     def __del__(self) -> None:
         """This may run at any moment, also within `__init__` of another, which holds the lock: then the block is let go."""
         if self.block is not None and _lock.acquire(blocking=False):
             try:
-                _free.append((self.block, self.address))
+                _free.append((self.block, self.offset, self.address))
                 if len(_free) > KEPT:
                     _free.pop(0)
             finally:
                 _lock.release()
 
 
-def _taken(size: int) -> tuple[np.ndarray, int] | None:
+def _taken(size: int) -> tuple[np.ndarray, int, int] | None:
     """The block that was given back last, and may still be in the cache, of those that fit."""
     for k in range(len(_free) - 1, -1, -1):
-        if size <= _free[k][0].size <= 2 * size + 65536:
+        if size + ALIGNMENT <= _free[k][0].size <= 2 * size + 65536:
             return _free.pop(k)
     return None
 
 
-def placed(shape: tuple[int, ...], dtype: Any) -> tuple[np.ndarray, int]:
-    """An array that begins where a vector may begin, and its address."""
-    dtype = np.dtype(dtype)
-    block = np.empty(prod(shape) * dtype.itemsize + ALIGNMENT, np.uint8)
-    begin = address(block)
+def block(size: int) -> tuple[np.ndarray, int, int]:
+    """So many bytes and a few more: the offset at which a vector may begin, and the address there."""
+    whole = np.empty(size + ALIGNMENT, np.uint8)
+    begin = address(whole)
     offset = -begin % ALIGNMENT
-    return np.ndarray(shape, dtype, block, offset), begin + offset
+    return whole, offset, begin + offset
 
 
 def empty(shape: tuple[int, ...], dtype: Any) -> np.ndarray:
-    return placed(shape, dtype)[0]
+    """An array that begins where a vector may begin."""
+    dtype = np.dtype(dtype)
+    whole, offset, _ = block(prod(shape) * dtype.itemsize)
+    return np.ndarray(shape, dtype, whole, offset)
 
 
 def address(array: Any) -> int:

@@ -71,8 +71,8 @@ class Loop:
         except MemoryError as error:
             raise _too_large("forward", rows, first, error) from error
         results = Results(run, tuple(inputs.values()), tracked)
-        parts = {name: results.part(k) for k, name in enumerate((*self.results, *states))}
-        return {name: parts.pop(name) for name in self.results}, parts
+        parts = [results.part(k) for k in range(len(run.arrays))]
+        return dict(zip(self.results, parts)), dict(zip(states, parts[len(self.results):]))
 
 
 class _Run:
@@ -80,13 +80,10 @@ class _Run:
 
     def __init__(self, loop: Loop, runs: Executor, inputs: dict[str, Tensor], states: tuple[str, ...], rows: Rows):
         self.loop, self.plan, self.inputs, self.states, self.rows = loop, runs.plan, inputs, states, rows
-        given: dict[str, Any] = {}
-        for name, kind in runs.plan.kinds.items():
-            if name == loop.step:
-                given[name] = rows.numbers(next(iter(inputs.values())).dtype)
-            else:
-                array = inputs[name]._array
-                given[name] = array if kind == "fixed" else rows.pack(array) if kind == "step" else rows.sort(array)
+        given = {name: inputs[name]._array for name in runs.plan.kinds if name != loop.step}
+        for name, kind in runs.plan.moved.items():
+            given[name] = (rows.numbers(next(iter(inputs.values())).dtype) if name == loop.step else
+                           rows.pack(given[name]) if kind == "step" else rows.sort(given[name]))
         begin = {name: rows.sort(inputs[name]._array) for name in states}
         packed, last, self._back = runs.forward(rows, given, begin)
         self.arrays = [rows.unpack(packed[name]) for name in loop.results]
@@ -103,9 +100,10 @@ class _Run:
                                {name: self._own(name, g) for name, g in zip(self.states, given[len(outputs):])})
         except MemoryError as error:
             raise _too_large("backward", self.rows, self.arrays[0], error) from error
-        kinds = self.plan.kinds
-        return [Tensor(found[name] if name in kinds and kinds[name] == "fixed" else self._restored(name, found[name]))
-                if name in found else None for name in self.inputs]
+        for name in (*self.plan.moved, *self.states):
+            if name in found:
+                found[name] = self._restored(name, found[name])
+        return [Tensor(found[name]) if name in found else None for name in self.inputs]
 
     def _packed(self, k: int, g: Any) -> Any:
         """An output's gradient as the executor takes it; zeros if nothing depends on the output."""

@@ -87,6 +87,16 @@ class Rows:
         start = self.starts[t + (not self.reverse)]
         return slice(start, start + self.counts[t])
 
+    @cached_property
+    def first(self) -> slice:
+        """What the step reads that runs first, in a state's blocks."""
+        return self.before(self.steps - 1 if self.reverse else 0)
+
+    @cached_property
+    def final(self) -> slice:
+        """What the step writes that runs last."""
+        return self.after(0 if self.reverse else self.steps - 1)
+
     @staticmethod
     @lru_cache(256)
     def whole(steps: int, rows: int, reverse: bool, xp: Any) -> Rows:
@@ -126,15 +136,17 @@ class Rows:
     def begin(self, blocks: Any, first: Any) -> None:
         """Put the first states (rows, size) where the first step of each row reads them."""
         running = self.counts[0]
-        if self.index is None or not self.reverse:
-            blocks[self.before(self.steps - 1 if self.reverse else 0)] = first[:running]
+        if self.index is None:
+            blocks[self.first] = first
+        elif not self.reverse:
+            blocks[self.first] = first[:running]
         else:                                               # backward, rows join as their end is reached
             blocks[self.ends] = first[:running]
 
     def last(self, blocks: Any, first: Any) -> Any:
         """(rows, size): each row's state after its last step; the first one for a row without steps."""
         if self.index is None:
-            return blocks[self.after(0 if self.reverse else self.steps - 1)].copy()
+            return blocks[self.final].copy()
         last, running = first.copy(), self.counts[0]
         last[:running] = blocks[self.after(0)] if self.reverse else blocks[self.ends]
         return last

@@ -56,9 +56,7 @@ class Layer(Module):
         if one and state is not None:
             state = mapped(lambda part: _tensor(part).expand_dims(1), state)
         state = self._kept_for(sequences.rows) if state is None and self.stateful else state
-        wanted = tuple(dict.fromkeys([*check_names(self._title(), capture), *(self.states() if return_states else ())]))
-        if unknown := [name for name in wanted if name not in self.quantities()]:
-            raise ValueError(f"{self._title()} cannot capture {', '.join(unknown)}; it has {', '.join(self.quantities())}")
+        wanted = self._wanted(capture, return_states) if return_states or capture != () else ()
         ys, last, captured = self.run(xs, state, sequences, given, wanted)
         if self.stateful:
             self._kept = detached(last)
@@ -135,6 +133,13 @@ class Layer(Module):
         if one:
             return value.reshape(value.shape[0], 1, *value.shape[1:]) if per == "step" else value.reshape(1, *value.shape)
         return value.swapaxes(0, 1) if turned and per == "step" and value.ndim > 1 else value
+
+    def _wanted(self, capture: Sequence[str], states: bool) -> tuple[str, ...]:
+        """The names of what is captured, each once."""
+        wanted = tuple(dict.fromkeys([*check_names(self._title(), capture), *(self.states() if states else ())]))
+        if unknown := [name for name in wanted if name not in self.quantities()]:
+            raise ValueError(f"{self._title()} cannot capture {', '.join(unknown)}; it has {', '.join(self.quantities())}")
+        return wanted
 
     def _kept_for(self, rows: int) -> Any:
         found = [part.shape[1] for part in parts(self._kept)]

@@ -162,7 +162,8 @@ class Recurrent(Layer):
                     seen[name].append(value)
             ys = merged(outputs, self.merge)
             xs = xs + ys if self.residual and xs.shape[-1] == ys.shape[-1] else ys
-        return xs, self.State(*(joined(parts) for parts in zip(*last))), {n: mg.stack(values) for n, values in seen.items()}
+        joined = last[0] if len(last) == 1 else self.State(*(mg.concatenate(list(parts)) for parts in zip(*last)))
+        return xs, joined, {n: mg.stack(values) for n, values in seen.items()}
 
     def extras(self) -> dict[str, tuple[int, str]]:
         """What the cell takes by name: its size, and "step", "sequence", "memory" or "slots"."""
@@ -235,7 +236,3 @@ class Recurrent(Layer):
 def merged_size(layer: Mapping[str, Cell], merge: str) -> int:
     sizes = [cell.structure.output_size for cell in layer.values()]
     return sum(sizes) if merge == "concat" else sizes[0]
-
-
-def joined(parts: tuple[Any, ...]) -> Any:
-    return parts[0] if len(parts) == 1 else mg.concatenate(list(parts))

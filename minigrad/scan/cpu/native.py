@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ...codegen.views import Unsupported, features, known
-from ...native import Arena, address, addresses, empty, library, placed, runtime, threads
+from ...native import Arena, address, addresses, block, empty, library, runtime, threads
 from ...native.build import CTYPES
 from ...symbol import Symbol
 from ..memory.again import way_back
@@ -45,8 +45,8 @@ class Native:
         inputs = plan.step.graph.inputs
         self.multiplications = sum(prod(inputs[p.weight].shape) for p in plan.step.products)
         given = [name for name in inputs if name in plan.kinds]
-        self.given = [(name, self.homes.names[name]) for name in given]
-        self.given_slots = [self.position[own] for _, own in self.given]
+        self.given = {name: self.homes.names[name] for name in given}
+        self.given_slots = [self.position[own] for own in self.given.values()]
         self.memories = [(name, k - len(inputs[name].shape)) for name in given
                          for k, d in enumerate(inputs[name].shape) if d == "S"]
         self.states = [(name, self.homes.forward[id(inputs[name])]) for name in plan.carry]
@@ -55,8 +55,12 @@ class Native:
         self.weights = self._weights()
         self.merged = dict.fromkeys(own for _, own, _ in self.weights)
         self.outputs = self._outputs()
+        self.seeds = {name: self.homes.names.get(f"g_{name}", "") for name in (*plan.results, *plan.carry.values())}
+        self.axes = {id(node): features(node) for node in self.outputs.values()}
         self.fields = {half: self._fields(half) for half in self.halves}
         self.visible = {name for name, f in self.homes.fields.items() if f.zero or f.kind == BEFORE_STEP}
+        self.cleared = {half: [name for part in fields for name, f in part.items() if f.zero]
+                        for half, fields in self.fields.items()}
         self._layouts: dict[tuple, Layout] = {}
 
     def forward(self, rows: Rows, given: Named, states: Named) -> tuple[Named, Named, Any]:
@@ -74,15 +78,19 @@ class Native:
                 self._layouts.clear()
             total, blocks, width = rows.extents
             count = {PACKED: total, BEFORE_STEP: blocks, ROW: width, ONCE: 1, THREAD: threads}
-            own, results = [[(name, self.position[name], (count[f.kind], *known(f.size, sizes)))
-                             for name, f in fields.items()] for fields in self.fields[half]]
-            offsets = [0, *accumulate(-(-prod(shape) * self.dtype.itemsize // 64) * 64 for _, _, shape in own)]
-            self._layouts[key] = Layout(
-                [(slot, offset) for (_, slot, _), offset in zip(own, offsets)], offsets[-1],
-                {name: (offset, shape) for (name, _, shape), offset in zip(own, offsets)},
-                [name for name, _, _ in own if name in self.visible],
-                [(*result, self.homes.fields[result[0]].zero) for result in results])
+            own, results = [{name: (count[f.kind], *known(f.size, sizes)) for name, f in fields.items()}
+                            for fields in self.fields[half]]
+            small = {name: shape for name, shape in results.items() if self.homes.fields[name].kind == ONCE}
+            alone = [{name: shape} for name, shape in results.items() if name not in small]
+            self._layouts[key] = Layout(self._block(own), [n for n in own if n in self.visible],
+                                        [self._block(shapes) for shapes in (small, *alone) if shapes])
         return self._layouts[key]
+
+    def _block(self, shapes: Mapping[str, tuple[int, ...]]) -> Block:
+        sizes = [-(-prod(shape) * self.dtype.itemsize // 64) * 64 for shape in shapes.values()]
+        *offsets, size = accumulate(sizes, initial=0)
+        return Block(size, [(self.position[name], offset) for name, offset in zip(shapes, offsets)],
+                     {name: (offset, shape) for (name, shape), offset in zip(shapes.items(), offsets)})
 
     def _weights(self) -> list[tuple[str, str, slice]]:
         """Of each gradient of a weight or bias its name, its field, and its part of that."""
@@ -121,17 +129,24 @@ class Native:
                 {name: f for name, f in fields.items() if name in results})
 
 
+class Block(NamedTuple):
+    """Fields that stand side by side, each where a vector may begin: `size` bytes, the slot of each in the struct with its
+    offset, and by name offset and shape."""
+
+    size: int
+    slots: list[tuple[int, int]]
+    places: dict[str, tuple[int, tuple[int, ...]]]
+
+
 class Layout(NamedTuple):
-    """own:      fields that a half needs for itself: the slot of each in the struct, its offset in one block of memory.
-    size:     of this block, in bytes.          places:   offset and shape of each of them by name.
-    visible:  those that NumPy uses as well.    results:  name, slot and shape of each result; is it to be cleared?
+    """own:      fields that a half needs for itself; `visible` are those that NumPy uses as well.
+    results:  the gradients of all weights in one block, every other result in one of its own, as it may be large and they may
+              be kept.
     """
 
-    own: list[tuple[int, int]]
-    size: int
-    places: dict[str, tuple[int, tuple[int, ...]]]
+    own: Block
     visible: list[str]
-    results: list[tuple[str, int, tuple[int, ...], bool]]
+    results: list[Block]
 
 
 class Execution:
@@ -153,11 +168,11 @@ class Execution:
 
     def _bind(self, given: Mapping[str, Any]) -> None:
         """Inputs by name, and the sizes that they tell."""
-        native, dtype, arrays, slots = self.native, self.native.dtype, self.arrays, self.slots
-        for name, own in native.given:
-            array = given[name]
-            arrays[own] = array if array.dtype is dtype and array.flags.c_contiguous else np.ascontiguousarray(array, dtype)
-        for slot, at in zip(native.given_slots, addresses([*arrays.values()])):
+        native, dtype, slots = self.native, self.native.dtype, self.slots
+        arrays = [array if array.dtype is dtype and array.flags.c_contiguous else np.ascontiguousarray(array, dtype)
+                  for array in map(given.__getitem__, native.given)]
+        self.arrays.update(zip(native.given.values(), arrays))
+        for slot, at in zip(native.given_slots, addresses(arrays)):
             slots[slot] = at
         for name, axis in native.memories:
             self.sizes["S"] = given[name].shape[axis]
@@ -186,16 +201,17 @@ class Execution:
 
     def backward(self, g_ys: Named, g_last: Named) -> dict[str, Any]:
         """The backward half: gradients by name."""
-        native, names = self.native, self.native.homes.names
-        carry = native.plan.carry
-        for name, g in (*g_ys.items(), *((carry[state], g) for state, g in g_last.items())):
-            self._set(names[f"g_{name}"], np.ascontiguousarray(g, native.dtype))
+        native, carry, arrays = self.native, self.native.plan.carry, self.arrays
+        for name, g in g_ys.items():
+            self._set(native.seeds[name], np.ascontiguousarray(g, native.dtype))
+        for name, g in g_last.items():
+            self._set(native.seeds[carry[name]], np.ascontiguousarray(g, native.dtype))
         self._make_room(BACKWARD)
         self._call(BACKWARD)
         found = {name: self.value(BACKWARD, node) for name, node in native.outputs.items()}
         for name in g_last:
-            found[name] = self.arrays[names[f"g_{carry[name]}"]]
-        whole = {own: self.arrays[own][0] for own in native.merged}
+            found[name] = arrays[native.seeds[carry[name]]]
+        whole = {own: arrays[own][0] for own in native.merged}
         for name, own, part in native.weights:
             g = whole[own][part]
             found[name] = found[name] + g if name in found else g
@@ -205,18 +221,21 @@ class Execution:
         """Memory for what the half computes."""
         dtype, slots, arrays = self.native.dtype, self.slots, self.arrays
         layout = self.native.layout(half, self.rows, self.threads, self.sizes)
-        arena = self.arenas[half] = Arena(layout.size)
+        own = layout.own
+        arena = self.arenas[half] = Arena(own.size)
         begin = arena.address
-        for slot, offset in layout.own:
+        for slot, offset in own.slots:
             slots[slot] = begin + offset
         for name in layout.visible:
-            arrays[name] = arena.array(*layout.places[name], dtype)
-            if self.native.homes.fields[name].zero:
-                arrays[name].fill(0)
-        for name, slot, shape, zero in layout.results:
-            arrays[name], slots[slot] = placed(shape, dtype)
-            if zero:
-                arrays[name].fill(0)
+            arrays[name] = arena.array(*own.places[name], dtype)
+        for size, places, shapes in layout.results:
+            memory, first, begin = block(size)
+            for slot, offset in places:
+                slots[slot] = begin + offset
+            for name, (offset, shape) in shapes.items():
+                arrays[name] = np.ndarray(shape, dtype, memory, first + offset)
+        for name in self.native.cleared[half]:
+            arrays[name].fill(0)
 
     def _call(self, half: str) -> None:
         """What belongs to no step, and the program."""
@@ -250,12 +269,13 @@ class Execution:
             return self.rows.afters(array)
         if home.kind == ONCE:
             return array.reshape(known(node.shape, self.sizes))
-        return array.reshape(-1 if array.size else len(array), *known(features(node), self.sizes))
+        axes = self.native.axes.get(id(node)) or features(node)
+        return array if array.shape[1:] == axes else array.reshape(-1 if array.size else len(array), *known(axes, self.sizes))
 
     def _from_work(self, home: Home, node: Symbol) -> Any:
         """A copy of a value that has no memory for itself, as that is used again."""
         layout = self.native.layout(FORWARD, self.rows, self.threads, self.sizes)
-        work = self.arenas[FORWARD].array(*layout.places[home.field], self.native.dtype)
+        work = self.arenas[FORWARD].array(*layout.own.places[home.field], self.native.dtype)
         size = known(features(node), self.sizes)
         return work[:, home.offset:home.offset + prod(size)].reshape(len(work), *size).copy()
 

@@ -41,9 +41,9 @@ class Flow:
         here = {id(node) for node in self.order}
         self.products = [e for e in edges if id(e.target) in here]      # the others' sources are needed all the same
 
-    def operands(self, node: Symbol) -> list[Symbol]:
+    def operands(self, node: Symbol) -> Sequence[Symbol]:
         """What a node is computed from."""
-        return [] if id(node) in self.known else operands(node)
+        return () if id(node) in self.known else operands(node)
 
     def fed(self, node: Symbol) -> list[Edge]:
         """The products that end in a node."""

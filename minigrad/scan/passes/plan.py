@@ -84,6 +84,11 @@ class Plan:
         return {name: "step" if "T" in leaf.shape else "row" if "B" in leaf.shape else "fixed"
                 for name, leaf in self.step.graph.inputs.items() if name not in self.carry and name not in self.step.pres}
 
+    @cached_property
+    def moved(self) -> dict[str, str]:
+        """Those of them that are not fixed."""
+        return {name: kind for name, kind in self.kinds.items() if kind != "fixed"}
+
     def __str__(self) -> str:
         lines = []
         for title, half in (("forward", self.forward), ("backward", self.backward)):
