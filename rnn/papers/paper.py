@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from minigrad.nn import Module
+from minigrad.tensor import Parameter
 
 from ..data.batch import Batch
 from ..training import Measure, Plan, Run, call, evaluate
@@ -34,9 +35,13 @@ class Column:
 
 @dataclass
 class Trial:
-    """One training, on data that serve `rows` sequences a batch. judge: looks at it now and then, and tells of each network by
-    name the numbers that the paper's columns show; there is one network, unless the model is many side by side. A network whose
-    "solved" is 1 is done."""
+    """One training, on data that serve `rows` sequences a batch.
+
+    judge: looks at it now and then, and tells of each network by name the numbers that the paper's columns show; there is one
+           network, unless the model is many side by side. A network whose "solved" is 1 is done.
+    noise: the standard deviation of noise that is added to the parameters `noisy` while a step's gradients are computed, drawn
+           anew for each step and taken away after it.
+    """
 
     model: Module
     data: Any
@@ -44,6 +49,8 @@ class Trial:
     plan: Plan
     judge: Callable[[Run], list[Look]]
     call: Call = call
+    noise: float = 0.0
+    noisy: Sequence[Parameter] = ()
 
 
 @dataclass(frozen=True)

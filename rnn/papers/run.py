@@ -8,6 +8,7 @@ import signal
 import statistics
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import chain, islice, product
 
@@ -93,7 +94,8 @@ def train(trial: Trial) -> list[list[Look]]:
     networks: list[list[Look]] = []
     last = trial.plan.steps or 0
     while run.step < last:
-        run.train_step()
+        with _noise(trial):
+            run.train_step()
         if run.step % run.every and run.step < last:
             continue
         looks = [{"sequences": run.step * trial.data.rows, **look} for look in trial.judge(run)]
@@ -104,6 +106,17 @@ def train(trial: Trial) -> list[list[Look]]:
         if all(map(solved, networks)):
             break
     return networks
+
+
+@contextmanager
+def _noise(trial: Trial) -> Iterator[None]:
+    """Adam's change of a parameter does not depend on its value, so that noise may be taken away after the step."""
+    noise = [mg.random.generator().normal(0, trial.noise, p.shape).astype(p.dtype) for p in trial.noisy]
+    for p, n in zip(trial.noisy, noise):
+        p.assign(p.numpy() + n)
+    yield
+    for p, n in zip(trial.noisy, noise):
+        p.assign(p.numpy() - n)
 
 
 def _begun(trial: Trial) -> Run:

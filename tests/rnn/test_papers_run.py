@@ -3,6 +3,7 @@
 import math
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from minigrad.anomaly import NotFinite
@@ -72,6 +73,22 @@ def test_of_each_model_the_rate_whose_look_is_lowest_is_taken():
     (at, *_), *_ = outcomes(searching, [0], 6, 1, {"A": 3e-2})
     (usual, *_), *_ = outcomes(searching, [0], 6, 1)
     assert (at.rate, usual.rate) == (3e-2, 1e-2) and at.looks != usual.looks
+
+
+def test_noise_is_there_while_a_step_computes_and_gone_after_it():
+    quiet, noisy = trial(1), trial(1)
+    noisy.noise, noisy.noisy = 0.3, [noisy.model.head.weight]
+    for p, q in zip(quiet.model.parameters(), noisy.model.parameters()):
+        q.assign(p.numpy())
+    before, seen = noisy.model.head.weight.numpy().copy(), []
+    loss = noisy.loss
+    noisy.loss = lambda outputs, batch: (seen.append(noisy.model.head.weight.numpy().copy()), loss(outputs, batch))[1]
+    noisy.judge = quiet.judge = lambda run: [{"x": 0.0}]
+    train(quiet)
+    train(noisy)
+    assert 0.05 < np.abs(seen[0] - before).mean() < 1
+    assert np.abs(noisy.model.head.weight.numpy() - before).max() == pytest.approx(1e-2, rel=0.01), "one step of Adam's"
+    assert all(np.abs(p.numpy() - q.numpy()).max() < 0.03 for p, q in zip(quiet.model.parameters(), noisy.model.parameters()))
 
 
 def test_a_rate_at_which_training_breaks_is_not_taken():
