@@ -53,8 +53,8 @@ print(report.heading(paper))
 
 # %% [markdown]
 # Read the last paragraph twice. The optimiser differs, the network's size, the way in which gradients are cut off, the number
-# of sequences between two steps, and what "solved" means. None of this is hidden in code. (A question mark after a figure says
-# that it was not compared with the paper's own text, but is quoted at second hand.)
+# of sequences between two steps, and what "solved" means. None of this is hidden in code. (Under the table it says where in the
+# paper its figures were read; one with a question mark is quoted at second hand.)
 #
 # The declaration is a value like any other, and can be changed. The full experiment takes 2,000 steps of training and five
 # seeds. To be done soon we take 500 steps, so 16,000 sequences, and three seeds; the command `python -m rnn papers order` runs

@@ -57,7 +57,8 @@ REBER = Paper(
     source="S. Hochreiter & J. Schmidhuber, Long short-term memory, Neural Computation 9(8):1735-1780, 1997, experiment 1",
     claim=Quote("more runs of LSTM than of its competitors are successful, and it learns much faster", "its abstract"),
     models={"RNN": (RNN, 15, "default"), "LSTM": (LSTM, 8, {"b_f": 3.0}), "GRU": (ResetAfterGRU, 8, {"b_z": 2.0})},
-    figures={"RNN": Quote("Elman net of 15 units: 0 %"), "LSTM": Quote("97 to 100 %, 8,440 to 39,740 sequences")},
+    figures={"RNN": Quote("Elman net of 15 units: 0 %", "its table 1"),
+             "LSTM": Quote("97 to 100 %, 8,440 to 39,740 sequences", "its table 1")},
     here="8 units, of the RNN 15 as in the paper; a vector of 7 numbers for each symbol, softmax and cross-entropy; Adam at "
          "0.01 on batches of 16, at most 48,000 sequences, each drawn anew; biases make gates keep at first, LSTM b_f 3, GRU "
          "b_z 2. The paper trains on 256 strings by a step of gradient descent after each, with 3 or 4 blocks of 1 or 2 cells "

@@ -52,7 +52,8 @@ def _judge_order(run: Run) -> list[Look]:
 ADDING = Paper(
     name="adding", title="the adding problem, 100 steps", source=f"{SOURCE} 4", models=MODELS, trial=adding,
     claim=Quote("LSTM bridges lags of a hundred steps and more, at tasks that no recurrent network solved before", ABSTRACT),
-    figures={"RNN": Quote("no other network solves it"), "LSTM": Quote("solved, 74,000 sequences")},
+    figures={"RNN": Quote("no other network solves it", "its section 5.4"),
+             "LSTM": Quote("solved, 74,000 sequences", "its section 5.4")},
     here="8 units, Adam at 0.005 on batches of 32, at most 128,000 sequences. The paper has 2 blocks of 2 cells (93 weights), "
          f"truncates back-propagation and makes a step of gradient descent after each sequence. {GATES} Solved: all of 2,560 "
          "new sequences err by less than 0.04 and the average one by less than 0.01, which the paper asks of the last 2,000 "
@@ -63,7 +64,8 @@ ADDING = Paper(
 ORDER = Paper(
     name="order", title="temporal order, two symbols in 100 to 110 steps", source=f"{SOURCE} 6a", models=MODELS, trial=order,
     claim=ADDING.claim,
-    figures={"RNN": Quote("no other network solves it"), "LSTM": Quote("solved, 31,390 sequences")},
+    figures={"RNN": Quote("no other network solves it", "its section 5.6"),
+             "LSTM": Quote("solved, 31,390 sequences", "its section 5.6")},
     here="8 units, a vector of 8 numbers for each symbol, softmax and cross-entropy; Adam at 0.01 on batches of 32, at most "
          "64,000 sequences. The paper has 2 blocks of 2 cells (156 weights), sigmoid outputs, truncates back-propagation and "
          f"makes a step of gradient descent after each sequence. {GATES} Solved: the right class has the highest score in all "
