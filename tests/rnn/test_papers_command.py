@@ -44,7 +44,8 @@ def test_a_quick_run_writes_its_result(tmp_path, capsys):
 def test_two_processes_from_the_command_line(capsys):
     assert main(["papers", "reber", "--quick", "--seeds", "2", "--processes", "2"]) == 0
     said = capsys.readouterr().out
-    assert said.count(", seed 1: ") == 3 and "0 of 2" in said and "Elman net of 15 units: 0 %\n" in said and "compared with its table 1" in said
+    assert said.count(", seed 1: ") == 3 and "0 of 2" in said and "Elman net of 15 units: 0 %\n" in said
+    assert "compared with its table 1\n" in said
 
 
 @pytest.mark.slow
