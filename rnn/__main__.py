@@ -7,7 +7,7 @@ import argparse
 import os
 import sys
 
-from .commands import CommandError, bench, cells, eval, explain, export, import_, papers, sample, sweep, train
+from .commands import CommandError, bench, cells, eval, explain, export, import_, papers, python, sample, sweep, train
 from .language import CellError
 from .training import NotFinite
 
@@ -30,19 +30,30 @@ def main(arguments: list[str] | None = None) -> int:
     for name, (module, about) in COMMANDS.items():
         module.add(commands.add_parser(name, help=about, description=module.__doc__))
     given = sys.argv[1:] if arguments is None else arguments
+    if not given:
+        parser.print_help(sys.stderr)
+        parser.exit(2)
     try:
         args = parser.parse_args(train.expanded(given, parser) if given[:1] == ["train"] else given)
         COMMANDS[args.command][0].run(args)
+        sys.stdout.flush()
     except BrokenPipeError:                     # whoever read the output has gone
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except (CommandError, CellError, NotFinite, OSError) as error:
-        print(f"python -m rnn {given[0]}: {error}", file=sys.stderr)
+        print(f"python -m rnn {given[0]}: {_told(error)}", file=sys.stderr)
         return 1
     except KeyboardInterrupt as stop:
         print(f"\npython -m rnn {given[0]}: {str(stop) or 'stopped'}", file=sys.stderr)
         return INTERRUPTED
     return 0
+
+
+def _told(error: Exception) -> str:
+    """In words, and with commands that can be copied."""
+    if isinstance(error, OSError) and error.filename is not None and error.strerror:
+        return f"{error.filename}: {error.strerror}"
+    return str(error).replace(" pip install", f" {python()} -m pip install")
 
 
 if __name__ == "__main__":

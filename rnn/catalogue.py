@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import sys
 import traceback
+from difflib import get_close_matches
 from pathlib import Path
 from types import ModuleType
 
@@ -40,7 +41,7 @@ def find(name: str) -> CellType:
         return _from_file(Path(name), "")
     names = shipped()
     if name not in names:
-        close = [n for n in names if n.lower() == name.lower()]
+        close = [n for n in names if n.lower() == name.lower()] or get_close_matches(name, names, 1)
         raise LookupError(f"there is no cell {name!r}" + (f"; did you mean {close[0]}?" if close else
                           f"; there are {', '.join(names)}; one of your own is named file.py:ClassName"))
     return names[name]
@@ -73,7 +74,8 @@ def _line(error: BaseException, path: Path) -> int:
     """Where in the file it was raised; of a file that cannot be read as Python, where that ends."""
     if isinstance(error, SyntaxError) and error.lineno:
         return error.lineno
-    own = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if Path(frame.filename) == path]
+    frames, whole = traceback.extract_tb(error.__traceback__), path.resolve()
+    own = [frame.lineno for frame in frames if Path(frame.filename).resolve() == whole]
     return own[-1] or 1 if own else 1
 
 

@@ -25,5 +25,5 @@ def run(args: argparse.Namespace) -> None:
 
 def _entry(cell: Any) -> str:
     definition = cell.__cell__.definition
-    about = " ".join((inspect.getdoc(cell) or "").split())
-    return "\n".join([f"{definition.name}: {about}", *(f"    {line}" for line in equations(definition))])
+    own = " ".join(inspect.cleandoc(vars(cell).get("__doc__") or "").split())      # not that of Cell
+    return "\n".join([f"{definition.name}: {own}".rstrip(), *(f"    {line}" for line in equations(definition))])

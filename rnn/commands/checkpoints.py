@@ -18,7 +18,8 @@ def opened(path: str) -> tuple[Task, Any, dict[str, Any]]:
     except ValueError as error:
         raise CommandError(str(error)) from error
     if more.get("task") not in TASKS:
-        raise CommandError(f"{path} was not written by python -m rnn train, so its task is not known")
+        raise CommandError(f"{path} was not written by python -m rnn train, so its task is not known; "
+                           f"in Python, rnn.models.load({path!r})[0] is the model")
     return TASKS[more["task"]], model, more["options"]
 
 

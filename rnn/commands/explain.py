@@ -35,7 +35,7 @@ def run(args: argparse.Namespace) -> None:
     if args.html:
         try:
             explanation.save(args.html)
-        except (ValueError, OSError) as error:
+        except ValueError as error:
             raise CommandError(str(error)) from error
         print(f"written to {args.html}")
         return

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import pickle
 import tokenize
 import zipfile
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,22 @@ from . import CommandError
 from .checkpoints import opened
 
 
+LARGEST, OTHERS = 32, 1 << 20       # bytes of a number, with two biases where the model has one; bytes of all that are none
+
+# What the libraries raise that read these files.
+UNREADABLE = (OSError, EOFError, RuntimeError, MemoryError, AttributeError, SyntaxError, zipfile.BadZipFile, zlib.error,
+              pickle.UnpicklingError, tokenize.TokenError)
+
+
+@contextlib.contextmanager
+def _reading(what: str) -> Iterator[None]:
+    """Inside, another library reads a file. Raises ValueError for whatever it raises."""
+    try:
+        yield
+    except (ValueError, TypeError, LookupError, *UNREADABLE) as error:
+        raise ValueError(f"it is damaged, or no {what} ({type(error).__name__}: {str(error)[:500]})") from error
+
+
 def _torch(model: Any, path: Path) -> None:
     exchange.load_torch_state_dict(model, mg.load(path))
 
@@ -28,12 +45,17 @@ def _pickled(model: Any, path: Path) -> None:
     import torch
 
     _bounded(model, path)
-    exchange.load_torch_state_dict(model, torch.load(path, map_location="cpu", weights_only=True))       # runs no code
+    with _reading("state_dict, as torch.save writes it"):
+        state = torch.load(path, map_location="cpu", weights_only=True)         # runs no code
+        if not isinstance(state, dict) or not all(isinstance(name, str) and isinstance(value, torch.Tensor)
+                                                  for name, value in state.items()):
+            raise TypeError(f"it holds a {type(state).__name__}, and not names with a tensor each")
+    exchange.load_torch_state_dict(model, state)
 
 
 def _keras(model: Any, path: Path) -> None:
     _bounded(model, path)
-    with np.load(path) as arrays:                           # which refuses what would run code
+    with _reading("archive of arrays, as numpy.savez writes it"), np.load(path) as arrays:      # runs no code either
         found = dict(arrays)
     exchange.load_keras_arrays(model, found)
 
@@ -51,13 +73,6 @@ def _bounded(model: Any, path: Path) -> None:
 FORMATS: dict[str, Callable[[Any, Path], None]] = {".safetensors": _torch, ".pt": _pickled, ".pth": _pickled, ".npz": _keras,
                                                    ".onnx": exchange.load_onnx}
 
-LARGEST, OTHERS = 32, 1 << 20       # bytes of a number, with two biases where the model has one; bytes of all that are none
-
-# What the libraries raise that read these files.
-UNREADABLE = (OSError, EOFError, RuntimeError, MemoryError, AttributeError, SyntaxError, zipfile.BadZipFile, zlib.error,
-              pickle.UnpicklingError, tokenize.TokenError)
-
-
 def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("file", help="FILE.safetensors, FILE.pt or FILE.pth: the state_dict of a PyTorch module that is built "
                         "like the model; FILE.npz: a Keras layer's get_weights(); FILE.onnx: the operators LSTM, GRU or RNN; "
@@ -74,7 +89,7 @@ def load(model: Any, path: Path) -> None:
     except (ValueError, TypeError, LookupError, ImportError) as error:
         raise CommandError(f"{path}: {error or type(error).__name__}") from error
     except UNREADABLE as error:
-        raise CommandError(f"{path} is not whole, or no file of its kind: {type(error).__name__}: {error}") from error
+        raise CommandError(f"{path} is damaged, or no file of its kind: {type(error).__name__}: {error}") from error
 
 
 def run(args: argparse.Namespace) -> None:

@@ -26,6 +26,7 @@ DEFAULT = "characters"
 
 
 def add(parser: argparse.ArgumentParser) -> None:
+    parser.epilog = f"The options are each task's own: python -m rnn train {DEFAULT} --help"
     parsers = parser.add_subparsers(dest="task", required=True, metavar="TASK", help=f"{DEFAULT} if it is left out; or:")
     for task in TASKS.values():
         own = parsers.add_parser(task.name, help=task.about, description=f"Train {task.about}.")

@@ -5,10 +5,16 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from types import FrameType
 from typing import Any
 
-from .expressions import CellError, Declaration, Expression, Extra, Inner, Memory, Reference, Size, State
+import minigrad
+
+from .expressions import CellError, Declaration, Expression, Extra, Inner, Input, Memory, Reference, Size, State
+
+EXPORTED = ("Input", "State", "W", "w", "b", "Extra", "Memory", "Matrix", "Vector", "Constant", "Setting", "Size", "Step",
+            "Bernoulli")
 
 
 @dataclass
@@ -57,6 +63,8 @@ class Body(dict):
 
     def __setitem__(self, name: str, value: Any) -> None:
         line = sys._getframe(1).f_lineno
+        if isinstance(value, type) and issubclass(value, (Declaration, Size)):
+            raise CellError(f"{self.cell}.{name}, line {line}: write {value.__name__}(), with parentheses")
         if isinstance(value, Size):
             value.name = value.name or name
         if isinstance(value, Declaration):
@@ -100,9 +108,23 @@ class Body(dict):
         if name in frame.f_globals or name in frame.f_builtins or name in frame.f_code.co_freevars:
             return
         parent = self._inherited(name)
-        cure = (f"it belongs to {parent.cell}; write {parent.cell}.{name}" if parent else
-                "an equation uses what stands above it, and of the step before the states (c, not c_next)")
+        cure = f"it belongs to {parent.cell}; write {parent.cell}.{name}" if parent else self._cure(name)
         raise CellError(f"{self.cell}, line {frame.f_lineno}: {name} is not known here; {cure}")
+
+    def _cure(self, name: str) -> str:
+        """What was probably meant by a name that is nowhere."""
+        if name in EXPORTED:
+            return f"from rnn import {name}"
+        if name[:2] in ("W_", "w_", "b_"):
+            return f"write {name[0]}: each equation has one of its own, called {name[0]}_f in that of f"
+        if callable(getattr(minigrad, name, None)):
+            return f"from minigrad import {name}"
+        close = get_close_matches(name, [*self.written.latest, *(n for p in self._parents for n in p.latest)], 1, 0.5)
+        meant = f"did you mean {close[0]}? " if close else ""
+        if name == "x" and not any(isinstance(d, Input) for d in self.written.declarations.values()):
+            meant = "declare what arrives, x = Input(). "
+        an = "An" if meant else "an"
+        return f"{meant}{an} equation uses what stands above it, and of the step before the states (c, not c_next)"
 
     def _refuse_no_expression(self, name: str, value: Any, line: int) -> None:
         """A quantity's name may not become something else; everything else in a body is ordinary Python."""

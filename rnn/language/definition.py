@@ -67,7 +67,7 @@ def _check(definition: Definition, lines: Mapping[str, int]) -> None:
     cell, declarations = definition.name, definition.declarations
     inputs = [name for name, d in declarations.items() if isinstance(d, Input)]
     if len(inputs) != 1:
-        raise CellError(f"{cell}: a cell has one Input, not {len(inputs)} ({', '.join(inputs) or 'none'}); "
+        raise CellError(f"{cell}: a cell has one Input, not {len(inputs)} ({', '.join(inputs) or 'declare it, x = Input()'}); "
                         "declare what else arrives as Extra()")
     for name, declaration in declarations.items():
         where = f"{cell}.{name}, line {lines[name]}"

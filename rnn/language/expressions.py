@@ -6,10 +6,11 @@ import inspect
 import sys
 from collections.abc import Callable, Sequence
 from types import FrameType
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
+import minigrad
 from minigrad.ops import Op, Operators, concatenate
 
 
@@ -25,6 +26,10 @@ class Composite:
         self.function = function
         self.name = function.__name__
         self.names = names
+
+
+OPERATORS = {"add": "__radd__", "subtract": "__rsub__", "multiply": "__rmul__", "divide": "__rtruediv__", "power": "__rpow__",
+             "matmul": "__rmatmul__", "greater": "__lt__", "greater_equal": "__le__", "less": "__gt__", "less_equal": "__ge__"}
 
 
 class Expression(Operators):
@@ -55,6 +60,20 @@ class Expression(Operators):
     def __bool__(self) -> bool:
         raise CellError(f"{_here()}a cell's equations have no values yet, so Python's if, and, or, min and max cannot ask "
                         "for them: write where(condition, a, b), or maximum and minimum")
+
+    def __float__(self) -> float:
+        raise CellError(f"{_here()}a cell's equations have no values yet, so neither float() nor the functions of Python's "
+                        "math can take them: from minigrad import tanh, exp, ...")
+
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **_: Any) -> Any:  # type: ignore[override]
+        """NumPy's numbers and arrays on the left of an operator leave it to us; its functions are refused."""
+        operator = OPERATORS.get(ufunc.__name__)
+        if method == "__call__" and operator and not isinstance(inputs[0], Expression):
+            return getattr(self, operator)(inputs[0])
+        _refuse_numpy(ufunc.__name__)
+
+    def __array_function__(self, function: Any, *_: Any) -> Any:
+        _refuse_numpy(function.__name__)
 
     @property
     def shape(self) -> tuple:  # type: ignore[override]
@@ -271,6 +290,12 @@ def _operand(value: Any) -> Any:
     if isinstance(value, (Expression, bool, int, float)):
         return value
     raise CellError(f"{_here()}a {type(value).__name__} cannot stand in an equation; declare it: name = Constant(array)")
+
+
+def _refuse_numpy(name: str) -> NoReturn:
+    ours = callable(getattr(minigrad, name, None))
+    cure = f"from minigrad import {name}" if ours else "write it with minigrad's functions (tanh, exp, where, ...)"
+    raise CellError(f"{_here()}NumPy's {name} takes values, which a cell's equations do not have yet: {cure}")
 
 
 def _checked_per(what: str, per: str) -> str:

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from rnn import models
-from rnn.__main__ import main
+from rnn.__main__ import COMMANDS, main
+from rnn.commands import python
 from rnn.models import exchange
 
 CELL = """
@@ -124,7 +125,7 @@ def test_options_reach_the_layer(tmp_path, text, capsys):
 # -- the other tasks ----------------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("arguments, measured, sample", [
     (["classify"], "accuracy", "this classifier knows no symbols by name; it reads vectors"),
-    (["classify", "--data", "names", "--pooling", "ends", "--embedding", "4"], "accuracy", r"0\.\d\d\d [A-Z][a-z]+\n"),
+    (["classify", "--data", "names", "--pooling", "ends", "--embedding", "4"], "accuracy", r"^Rossi:\n0\.\d\d\d [A-Z][a-z]+\n"),
     (["forecast", "--horizon", "3", "--history", "9"], "naive", r"^x\n0\.\d+\n0\.\d+\n0\.\d+\n$"),
     (["tag", "--functions", "20"], "accuracy", r"^\w+ +'"),
     (["solve", "--batch", "2"], "solved", "a model of the task solve makes nothing of a prompt"),
@@ -297,7 +298,7 @@ def test_a_config_file_that_cannot_be_is_refused(tmp_path, capsys, content, said
 # -- mistakes, interruptions, pipes --------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("arguments, said", [
     (["train", "--cell", "lstm"], "there is no cell 'lstm'; did you mean LSTM?"),
-    (["train", "--text", "no-such-file"], "no-such-file"),
+    (["train", "--text", "no-such-file"], "train: no-such-file: No such file or directory"),
     (["train", "--set", "proj"], "--set takes NAME=NUMBER, not 'proj'"),
     (["train", "--set", "proj=3"], "LSTM takes no proj"),
     (["train", "--cell", "ProjectedLSTM"], "ProjectedLSTM needs proj"),
@@ -329,6 +330,28 @@ def test_wrong_usage_is_code_2(capsys, arguments):
     assert stop.value.code == 2 and "usage: python -m rnn" in capsys.readouterr().err
 
 
+def test_without_a_command_all_are_told(capsys):
+    with pytest.raises(SystemExit):
+        main([])
+    told = capsys.readouterr().err
+    assert all(f"\n    {name} " in told for name in COMMANDS)
+
+
+@pytest.mark.parametrize("executable, shown", [(".venv/bin/python", ".venv/bin/python"), ("/opt/python3", "/opt/python3"),
+                                               ("bin/python", "python")])
+def test_commands_to_copy_name_the_python_that_runs(tmp_path, monkeypatch, executable, shown):
+    """`python` is shown where the shell finds the same one by it."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("shutil.which", lambda name: str(tmp_path / "bin" / name))
+    monkeypatch.setattr("sys.executable", str(tmp_path / executable))
+    assert python() == shown
+
+
+def test_a_cell_without_a_docstring_has_none_in_the_list(tmp_path, capsys):
+    (tmp_path / "my.py").write_text(CELL)
+    assert run(capsys, "cells", f"{tmp_path}/my.py:MyCell")[1].startswith("MyCell:\n    f = ")
+
+
 def test_help_names_every_task_and_its_defaults(capsys):
     for arguments, said in ((["train", "-h"], ["characters", "classify", "forecast", "tag"]),
                             (["train", "characters", "-h"], ["default: 1300", "default: 0.006", "--zoneout", "--config"])):
@@ -341,7 +364,7 @@ def test_help_names_every_task_and_its_defaults(capsys):
 def test_what_training_needs_is_asked_for_before_it_begins(capsys, monkeypatch):
     monkeypatch.setattr("rnn.commands.train.find_spec", lambda name: None if name == "matplotlib" else name)
     code, said, error = run(capsys, "train")
-    assert code == 1 and not said and "train needs matplotlib: pip install 'minigrad-rnn[train]'" in error
+    assert code == 1 and not said and f"train needs matplotlib: {python()} -m pip install" in error
 
 
 def test_numbers_that_go_bad_are_a_mistake_of_the_users(tmp_path, text, capsys):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 
 import numpy as np
 import pytest
@@ -145,7 +146,7 @@ def two_inputs():
         h_next = W @ [h, x, u]
 
 
-@refused("A: a cell has one Input, not 0 (none); declare what else arrives as Extra()")
+@refused("A: a cell has one Input, not 0 (declare it, x = Input()); declare what else arrives as Extra()")
 def no_input():
     class A(Cell):
         h = State()
@@ -193,6 +194,47 @@ def an_unknown_name():
     class A(Cell):
         x, h = Input(), State()
         h_next = tanh(W @ [h, q])  # noqa: F821                      # <-
+
+
+@refused(f"A, line {{line}}: hiden is not known here; did you mean hidden? A{ABOVE[1:]}")
+def a_misspelt_state():
+    class A(Cell):
+        x, hidden = Input(), State()
+        hidden_next = tanh(W @ [hiden, x])  # noqa: F821             # <-
+
+
+@refused(f"A, line {{line}}: x is not known here; declare what arrives, x = Input(). A{ABOVE[1:]}")
+def a_forgotten_input():
+    class A(Cell):
+        h = State()
+        h_next = tanh(W @ [h, x])  # noqa: F821                      # <-
+
+
+@refused("A.x, line {line}: write Input(), with parentheses")
+def a_declaration_without_parentheses():
+    class A(Cell):
+        x, h = Input, State()                                        # <-
+        h_next = tanh(W @ [h, x])
+
+
+@refused("A, line {line}: W_f is not known here; write W: each equation has one of its own, called W_f in that of f")
+def a_matrix_by_the_name_of_its_equation():
+    class A(Cell):
+        x, h = Input(), State()
+        f = sigmoid(W_f @ [h, x])  # noqa: F821                      # <-
+
+
+@refused("A, line {line}: softplus is not known here; from minigrad import softplus")
+def a_function_that_is_not_imported():
+    class A(Cell):
+        x, h = Input(), State()
+        h_next = softplus(W @ [h, x])  # noqa: F821                  # <-
+
+
+@refused("A, line {line}: Step is not known here; from rnn import Step")
+def a_declaration_that_is_not_imported():
+    class A(Cell):
+        x, h, k = Input(), State(), Step()  # noqa: F821             # <-
 
 
 @refused(f"A, line {{line}}: z is not known here; {ABOVE}")
@@ -428,6 +470,48 @@ def a_shape():
     class A(Cell):
         x, h = Input(), State()
         h_next = h * h.shape[0]                                      # <-
+
+
+@refused("A, line {line}: NumPy's tanh takes values, which a cell's equations do not have yet: from minigrad import tanh")
+def a_function_of_numpy():
+    class A(Cell):
+        x, h = Input(), State()
+        h_next = np.tanh(W @ [h, x])                                 # <-
+
+
+@refused("A, line {line}: NumPy's sinh takes values, which a cell's equations do not have yet: write it with minigrad's "
+         "functions (tanh, exp, where, ...)")
+def a_function_that_only_numpy_has():
+    class A(Cell):
+        x, h = Input(), State()
+        h_next = np.sinh(W @ [h, x])                                 # <-
+
+
+@refused("A, line {line}: NumPy's concatenate takes values, which a cell's equations do not have yet: from minigrad import "
+         "concatenate")
+def a_function_of_numpy_for_lists():
+    class A(Cell):
+        x, h = Input(), State()
+        h_next = np.concatenate([h, x])                              # <-
+
+
+@refused("A, line {line}: a cell's equations have no values yet, so neither float() nor the functions of Python's math can "
+         "take them: from minigrad import tanh, exp, ...")
+def a_function_of_pythons_math():
+    class A(Cell):
+        x, h = Input(), State()
+        h_next = math.tanh(h)                                        # <-
+
+
+def test_numbers_of_numpy_stand_on_either_side():
+    class A(Cell):
+        x, h = Input("hidden"), State()
+        two = np.float64(2) * h
+        h_next = (np.float64(1) - two) / np.float64(4) + np.float64(3) / (x - np.float64(9)) + np.float64(2) ** h
+
+    h, x = np.array([[0.5]]), np.array([[3.0]])
+    y, _ = A(hidden_size=1, dtype="float64")(mg.tensor(x), (mg.tensor(h),))
+    assert y.item() == (1 - 2 * 0.5) / 4 + 3 / (3 - 9) + 2 ** 0.5
 
 
 @refused("A, line {line}: a ndarray cannot stand in an equation; declare it: name = Constant(array)")

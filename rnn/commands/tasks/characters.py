@@ -13,7 +13,7 @@ from ...data import text as texts
 from ...models import CharacterModel
 from ...training import BITS, Measure, accuracy, cross_entropy
 from ...training.checkpoint import LAST
-from .. import CommandError
+from .. import CommandError, python
 from ..options import Options, layer, whole
 from .task import DEFAULTS, Task
 
@@ -62,4 +62,4 @@ class Characters(Task):
         prompt = "\n" if "\n" in model.vocabulary.characters else model.vocabulary.characters[0]
         sample = model.write(prompt, 400, 0.7, seed)
         (out / "sample.txt").write_text(sample, encoding="utf-8")
-        return f"{sample}\n\nmore text: python -m rnn sample {out / LAST} --prompt 'The '\n"
+        return f"{sample}\n\nmore text: {python()} -m rnn sample {out / LAST} --prompt 'The '\n"

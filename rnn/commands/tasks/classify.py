@@ -52,7 +52,7 @@ class Classify(Task):
     def sample(self, model: Any, args: argparse.Namespace) -> str:
         """The classes of a text, the most probable first."""
         shares = model(model.encode(args.prompt))[0].softmax().numpy()[0]
-        return "\n".join(f"{shares[k]:.3f} {model.labels[k]}" for k in (-shares).argsort()[:5])
+        return "\n".join([f"{args.prompt}:", *(f"{shares[k]:.3f} {model.labels[k]}" for k in (-shares).argsort()[:5])])
 
     def measures(self, data: Any) -> dict[str, Measure]:
         return {"accuracy": accuracy}

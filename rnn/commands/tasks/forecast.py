@@ -50,7 +50,7 @@ class Forecast(Task):
         return squared_error
 
     def measures(self, data: Any) -> dict[str, Measure]:
-        """The error of the forecast that nothing changes."""
+        """The error of the forecast that nothing changes, to compare with."""
         def of_naive(outputs: Any, batch: Any) -> tuple[float, int]:
             total, count = squared_error(mg.tensor(naive(batch.inputs, data.columns, data.horizon)), batch)
             return total.item(), count

@@ -58,7 +58,8 @@ class Task:
 
     def begun(self, data: Any, model: Any) -> str:
         """What is told before the first step."""
-        return f"{model.layer!r}\n{sum(p.size for p in model.parameters()):,} parameters with what surrounds the layer"
+        inside, total = (sum(p.size for p in m.parameters()) for m in (model.layer, model))
+        return f"{model.layer!r}\n{total:,} parameters, {inside:,} of them in the layer"
 
     def details(self, data: Any) -> dict[str, Measure]:
         """What `eval` tells beside the loss and the measures."""
