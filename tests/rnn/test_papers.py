@@ -4,11 +4,13 @@ import pickle
 import re
 from importlib.util import find_spec
 
+import numpy as np
 import pytest
 
 import minigrad as mg
-from rnn.papers import PAPERS, music
+from rnn.papers import PAPERS, bach, music
 from rnn.papers.run import train
+from rnn.training import Run, call
 
 MUSIC = {music.CHUNG.name, music.GREFF.name}
 QUICK = {(name, next(iter(paper.models))) for name, paper in PAPERS.items() if name not in MUSIC}
@@ -41,3 +43,18 @@ def test_each_model_trains_and_tells_its_columns(name, model, monkeypatch):
         trial.data.held_out_batches = 1
     networks = train(trial)
     assert all(set(paper.columns) <= set(looks[0]) for looks in networks)
+
+
+def test_nats_a_step_are_those_of_each_chorale_alone():
+    rng = np.random.default_rng(0)
+    rolls = [(rng.random((length, 88)) < 0.05).astype(np.float32) for length in (4, 9, 6, 3, 12, 5, 8, 7, 10, 11)]
+    data = bach.Chorales(rolls, rows=2)
+    model = music.Regressor(music.Recurrent(music.ResetBeforeGRU, 88, 3), 88)
+    total = {"nats": 0.0, "test": 0.0}
+    for name, which in (("nats", data.validation), ("test", data.testing)):
+        for roll in (rolls[k] for k in which):
+            scores = model(roll[:-1, None])[0].numpy()[:, 0].astype(float)
+            total[name] += (np.log1p(np.exp(scores)) - scores * roll[1:]).sum()
+        total[name] /= sum(len(rolls[k]) - 1 for k in which)
+    run = Run(model, data, music.binary_cross_entropy, music.Plan(steps=1), None, {}, None, call, None, {})
+    assert music._judge(run)[0] == pytest.approx(total, rel=1e-5)
