@@ -20,7 +20,6 @@ from ..models import exchange
 from . import CommandError
 from .checkpoints import opened
 
-
 LARGEST, OTHERS = 32, 1 << 20       # bytes of a number, with two biases where the model has one; bytes of all that are none
 
 # What the libraries raise that read these files.

@@ -75,7 +75,10 @@ def _numbers(path: str | Path, tensor: Any) -> np.ndarray:
     if tensor.data_location == onnx.TensorProto.EXTERNAL:
         raise ValueError(f"{path} keeps the numbers of {tensor.name} in another file, which is not read; write it as one file, "
                          "by onnx.save(onnx.load(path), path, save_as_external_data=False)")
-    return onnx.numpy_helper.to_array(tensor)
+    try:
+        return onnx.numpy_helper.to_array(tensor)
+    except (ValueError, TypeError, LookupError, ArithmeticError, MemoryError) as error:
+        raise ValueError(f"{path}: {tensor.name} is damaged, or no array of numbers: {error}") from error
 
 
 def _kind(node: Any) -> str:

@@ -20,6 +20,7 @@ import sys
 import tempfile
 import warnings
 import zipfile
+from math import prod
 from pathlib import Path
 from typing import NamedTuple
 
@@ -213,8 +214,10 @@ def from_run(path):
     """A document is the tensors as [dtype, shape, number] and the JSON of a run."""
     found = document(path, "tensors", "more")
     try:
-        arrays = {name: np.full(shape, number).astype(dtype) for name, (dtype, shape, number) in found["tensors"].items()}
-        arrays = {name: array for name, array in arrays.items() if array.size < 1000 and array.dtype.kind in "fiub"}
+        told = {name: (dtype, shape, number) for name, (dtype, shape, number) in found["tensors"].items()}
+        if any(np.dtype(dtype).kind not in "fiub" or prod(shape) > 1000 for dtype, shape, _ in told.values()):
+            raise NoInput
+        arrays = {name: np.full(shape, number).astype(dtype) for name, (dtype, shape, number) in told.items()}
         data = to_bytes(arrays, {"more": json.dumps(found["more"])})
     except (ValueError, TypeError, AttributeError, MemoryError, OverflowError):
         raise NoInput from None
@@ -318,7 +321,7 @@ def change_archive(data, most, seed):
     with warnings.catch_warnings(), zipfile.ZipFile(out, "w") as archive:
         warnings.simplefilter("ignore")                 # of names that come twice
         for name, content in members:
-            archive.writestr(name or "x", content)
+            archive.writestr(name.replace("\0", "") or "x", content)
     return out.getvalue() if len(out.getvalue()) <= most else data
 
 

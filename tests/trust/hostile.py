@@ -16,7 +16,7 @@ BARE = re.compile(
     "object is not callable|not understood|negative dimensions|cannot reshape|Cannot cast|Maximum allowed|"
     "operands could not be broadcast|'NoneType'|truth value of an array")
 # But with a name before it.
-NAMED = re.compile(r".* is damaged, or of another version|.*, line \d+|\w+ of \(.*: |\S*\(\) ")
+NAMED = re.compile(r".* is damaged, or (of another version|no )|.*, line \d+|\w+ of \(.*: |\S*\(\) ")
 
 VALUES = [None, True, False, 0, 1, -1, 2, 3, 1 << 31, 1 << 62, 10 ** 40, 0.5, -1.0, float("inf"), float("nan"), "", "T", "B",
           "x", "h", "y", "f", "é", "\0", "x; system(\"touch owned\")", "*/ int main() { abort(); } /*", "__import__('os')",

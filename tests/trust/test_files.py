@@ -156,6 +156,28 @@ def test_an_archive_that_would_fill_memory_is_refused(ending, checkpoint, capsys
     assert f"weights{ending}: it unpacks to 16,777,344 bytes, which is too much for a model of" in capsys.readouterr().err
 
 
+def test_a_pickle_of_something_else_is_told(checkpoint, capsys):
+    torch = pytest.importorskip("torch")
+    path = checkpoint.with_name("weights.pt")
+    for value, told in (([torch.ones(2)], "it holds a list, and not names with a tensor each"),
+                        ({"a": 1}, "it holds a dict, and not names with a tensor each")):
+        torch.save(value, path)
+        assert main(["import", str(path), str(checkpoint), "out"]) == 1
+        assert "weights.pt: it is damaged, or no state_dict" in (said := capsys.readouterr().err) and told in said
+
+
+def test_an_onnx_array_of_another_shape_is_named(checkpoint):
+    onnx = pytest.importorskip("onnx")
+    model = CharacterModel(Vocabulary("abc"), Recurrent(ResetAfterGRU, 4, 4))
+    path = checkpoint.with_name("weights.onnx")
+    exchange.export(model, path)
+    file = onnx.load(path)
+    next(t for t in file.graph.initializer if list(t.dims) == [1, 12, 4]).dims.append(5)
+    path.write_bytes(file.SerializeToString())
+    with pytest.raises(ValueError, match=r"weights\.onnx: .*W is damaged, or no array of numbers: cannot reshape"):
+        exchange.load_onnx(model, path)
+
+
 @pytest.mark.parametrize("header", ["{'descr': '<f4', (", "{'descr': '<f4',\n  'a': 1,\n b", "[" * 300])
 def test_a_header_that_is_none_is_told_of_the_file(header, checkpoint, capsys):
     path = checkpoint.with_name("weights.npz")
