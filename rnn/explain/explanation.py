@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from ..cell import Cell
 
 DIALECTS = ("Python", "C", "CUDA")
+NAMES = ["f_pre is what the activation of f is given; d_f is the gradient by f,",
+         "of which g_f comes from outside or from the step after, g_left.f from the products with f"]
 
 
 @dataclass
@@ -36,7 +38,8 @@ class Explanation:
 
     def __str__(self) -> str:
         sections = [("equations", self.equations), ("forward", self.forward), ("backward", self.backward),
-                    ("kept for the backward half, a row and step", self.kept), ("computed again there", self.again),
+                    ("names, for a gate f", NAMES), ("kept for the backward half, a row and step", self.kept),
+                    ("computed again there", self.again),
                     ("work, a row and step", self.work)]
         parts = [self.title, *("\n".join([name, *(f"    {line}" for line in lines)]) for name, lines in sections if lines)]
         for dialect, texts in self.sources.items():

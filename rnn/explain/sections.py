@@ -63,11 +63,11 @@ def _stage(stage: Stage, region: Region) -> list[str]:
         ends = [e.pre for e in group.edges]
         edge = group.edges[0]
         if edge.target.name == edge.pre:
-            lines.append(f"{' '.join(ends)} += {edge.source.name or 'an unnamed value'} times {weights}")
+            lines.append(f"{' '.join(ends)} += {edge.source.name or _call(edge.source)} times {weights}")
         else:
             lines.append(f"{edge.target.name} += the gradients of {' '.join(ends)} times {weights}")
     if region.outputs:
-        lines.append(f"{region.name}: {', '.join(map(_label, region.outputs))}")
+        lines.append(f"{region.name}: {', '.join(n.name or _call(n) for n in region.outputs)}")
     return lines
 
 

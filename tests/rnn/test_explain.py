@@ -61,6 +61,12 @@ def test_hoisted_stands_before_the_loop_and_deferred_after():
     assert places == sorted(places)
 
 
+def test_values_without_a_name_are_told_by_what_computes_them():
+    lines = str(rnn.Recurrent(rnn.GRU, 2, 3).explain()).splitlines()
+    assert {"        forward_1: r, multiply(r, h)", "        n_pre += multiply(r, h) times W_n.h"} < set(lines)
+    assert "names, for a gate f" in lines
+
+
 def test_what_belongs_to_no_step_is_told_first():
     """A memory's projection, once a sequence."""
     text = str(rnn.Recurrent(rnn.variants.AttentiveGRU, 2, 3, memory=4).explain())

@@ -49,6 +49,9 @@ class Forecast(Task):
     def loss(self, data: Any) -> Measure:
         return squared_error
 
+    def begun(self, data: Any, model: Any) -> str:
+        return f"{super().begun(data, model)}\nnaive: the error of the forecast that nothing changes"
+
     def measures(self, data: Any) -> dict[str, Measure]:
         """The error of the forecast that nothing changes, to compare with."""
         def of_naive(outputs: Any, batch: Any) -> tuple[float, int]:
