@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -11,10 +11,11 @@ if TYPE_CHECKING:
     from .figures import Picture
 
 
-def losses(histories: Mapping[str, Sequence[float]] | Sequence[float], unit: str = "loss", log: bool = False) -> Picture:
+def losses(histories: Mapping[str, Sequence[Any]] | Sequence[float], unit: str = "loss", log: bool = False) -> Picture:
     """Loss curves in one picture: thin, what was measured; thick, the mean of the last fiftieth of the steps.
 
-    histories:  the loss of every step, in `unit`; or several of these by title.
+    histories:  the loss of every step, in `unit`; or several of these by title; or by title those of several runs, such as
+                with other seeds, whose means are drawn in one colour.
     log:        a logarithmic axis of losses.
 
     Raises ImportError without matplotlib, and ValueError if there is nothing to draw.
@@ -27,17 +28,21 @@ def losses(histories: Mapping[str, Sequence[float]] | Sequence[float], unit: str
     from .figures import Picture
 
     by_title = histories if isinstance(histories, Mapping) else {"": histories}
-    if empty := [title or "the history" for title, values in by_title.items() if not len(values)]:
+    runs = {title: values if len(values) and np.ndim(values[0]) else [values] for title, values in by_title.items()}
+    if empty := [title or "the history" for title, of_title in runs.items() if not all(map(len, of_title))]:
         raise ValueError(f"there are no losses to draw: {', '.join(empty)} is empty")
     figure = Picture(7, 4)
     axes = figure.subplots()
-    for title, values in by_title.items():
-        steps = np.arange(1, len(values) + 1)
-        (line,) = axes.plot(steps, values, linewidth=0.6, alpha=0.4)
-        axes.plot(steps, _smooth(np.asarray(values, float)), color=line.get_color(), linewidth=1.8, label=title or None)
+    for k, (title, of_title) in enumerate(runs.items()):
+        for seed, values in enumerate(of_title):
+            steps, smooth = np.arange(1, len(values) + 1), _smooth(np.asarray(values, float))
+            if len(of_title) == 1:
+                axes.plot(steps, values, linewidth=0.6, alpha=0.4, color=f"C{k}")
+            axes.plot(steps, smooth, color=f"C{k}", linewidth=1.8 if len(of_title) == 1 else 1.2,
+                      label=title if title and not seed else None)
     axes.set(xlabel="step", ylabel=unit, yscale="log" if log else "linear")
     axes.grid(alpha=0.3)
-    if any(by_title):
+    if any(runs):
         axes.legend()
     return figure
 

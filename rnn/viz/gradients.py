@@ -40,7 +40,7 @@ def gradient_flow(layer: Layer | Mapping[str, Layer], xs: Tensor, loss: Callable
 
     layers = layer if isinstance(layer, Mapping) else {"": layer}
     norms = {title: _norms(each, xs, loss) for title, each in layers.items()}
-    figure = Picture(1.5 + 4.0 * len(layers), 3.6)
+    figure = Picture(5.5 if len(layers) == 1 else 1.0 + 2.9 * len(layers), 3.4)
     panels = np.atleast_1d(figure.subplots(1, len(layers), sharey=True))
     for axes, (title, lines) in zip(panels, norms.items()):
         for name, values in lines.items():

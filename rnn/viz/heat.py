@@ -11,8 +11,11 @@ if TYPE_CHECKING:
     from minigrad.viz.figures import Picture
 
 
+_VISIBLE = {" ": "␣", "\n": "⏎", "\t": "⇥"}
+
+
 def activations(captured: Mapping[str, Any], labels: Sequence[str] | None = None, row: int = 0, layer: int = 0) -> Picture:
-    """Gates and states over time: one heat map for each quantity, units upwards, steps to the right.
+    """Gates and states over time: one heat map for each quantity, units upwards, steps to the right. A map of few units is low.
 
     captured:  what layer(xs, capture=["f", "h"]) returns third: by name (layers * directions, T, B, size), or
                (layers * directions, T, size) of one sequence. Memory slots beside the units are drawn as units.
@@ -38,14 +41,17 @@ def activations(captured: Mapping[str, Any], labels: Sequence[str] | None = None
     steps = next(iter(maps.values())).shape[1]
     if labels is not None and len(labels) != steps:
         raise ValueError(f"there are {len(labels)} labels and {steps} steps; give one for each step")
-    figure = Picture(min(16.0, max(6.0, 0.16 * steps + 1.5)), 0.8 + 1.35 * len(maps))
-    panels = np.atleast_1d(figure.subplots(len(maps), 1, sharex=True))
+    heights = [min(1.35, 0.3 + 0.1 * len(values)) for values in maps.values()]
+    figure = Picture(min(16.0, max(6.0, 0.11 * steps + 1.5)), 0.8 + sum(heights))
+    panels = np.atleast_1d(figure.subplots(len(maps), 1, sharex=True, gridspec_kw={"height_ratios": heights}))
     for axes, (name, values) in zip(panels, maps.items()):
         image = axes.imshow(values, aspect="auto", origin="lower", interpolation="nearest", **_colours(values))
-        axes.set_ylabel(name)
+        low = len(values) < 4
+        axes.set_ylabel(name, rotation=0 if low else 90, **({"ha": "right", "va": "center"} if low else {}))
         axes.set_yticks([])
         axes.tick_params(axis="x", length=0)
-        figure.colorbar(image, ax=axes, pad=0.01, fraction=0.03)
+        bar = figure.colorbar(image, ax=axes, pad=0.01, fraction=0.03, ticks=image.get_clim() if low else None, format="%.3g")
+        bar.ax.tick_params(labelsize=7 if low else 8)
     _name_steps(panels[-1], labels)
     return figure
 
@@ -72,8 +78,8 @@ def attention(weights: Any, source: Sequence[str], target: Sequence[str]) -> Pic
     figure = Picture(min(14.0, 1.8 + 0.26 * len(source)), min(12.0, 1.2 + 0.26 * len(target)))
     axes = figure.subplots()
     image = axes.imshow(values, cmap="Blues", vmin=0.0, vmax=1.0, aspect="auto", interpolation="nearest")
-    axes.set_xticks(range(len(source)), list(source))
-    axes.set_yticks(range(len(target)), list(target))
+    axes.set_xticks(range(len(source)), [_VISIBLE.get(text, text) for text in source])
+    axes.set_yticks(range(len(target)), [_VISIBLE.get(text, text) for text in target])
     axes.tick_params(top=True, labeltop=True, bottom=False, labelbottom=False, length=0)
     figure.colorbar(image, ax=axes, pad=0.01, fraction=0.03)
     return figure
@@ -110,7 +116,6 @@ def _name_steps(axes: Any, labels: Sequence[str] | None) -> None:
     if labels is None:
         axes.set_xlabel("step")
         return
-    visible = {" ": "␣", "\n": "⏎", "\t": "⇥"}
-    axes.set_xticks(range(len(labels)), [visible.get(text, text) for text in labels], fontsize=8)
+    axes.set_xticks(range(len(labels)), [_VISIBLE.get(text, text) for text in labels], fontsize=8, family="monospace")
     if max(map(len, labels)) > 2:
         axes.tick_params(axis="x", rotation=90)

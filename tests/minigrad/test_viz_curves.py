@@ -24,6 +24,16 @@ def test_several_by_title_with_a_unit():
     assert viz.losses([1.0]).axes[0].get_legend() is None
 
 
+def test_several_runs_of_one_title_have_one_colour_and_one_entry():
+    axes = viz.losses({"LSTM": [[2.0, 1.0], [3.0, 1.0]], "GRU": [[2.0, 0.5]]}).axes[0]
+    first, second, raw, smooth = axes.get_lines()
+    assert first.get_color() == second.get_color() != raw.get_color() == smooth.get_color()
+    assert [t.get_text() for t in axes.get_legend().get_texts()] == ["LSTM", "GRU"]
+    assert list(first.get_ydata()) == [2.0, 1.0] and list(second.get_ydata()) == [3.0, 1.0]
+    with pytest.raises(ValueError, match="LSTM is empty"):
+        viz.losses({"LSTM": [[2.0], []]})
+
+
 def test_nothing_to_draw():
     with pytest.raises(ValueError, match="there are no losses to draw: Adam is empty"):
         viz.losses({"SGD": [1.0], "Adam": []})

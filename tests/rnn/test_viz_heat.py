@@ -41,6 +41,13 @@ def test_labels_stand_at_their_steps(captured):
     assert {t.get_rotation() for t in upright.get_xticklabels()} == {90}
 
 
+def test_maps_of_few_units_are_low_and_their_names_level(captured):
+    one = {name: values[:, :, :, :1] for name, values in captured.items()}
+    low, high = rnn.viz.activations(one), rnn.viz.activations(captured)
+    assert low.get_figheight() < high.get_figheight()
+    assert [figure.axes[0].yaxis.label.get_rotation() for figure in (low, high)] == [0, 90]
+
+
 def test_what_activations_refuse(captured):
     with pytest.raises(ValueError, match="there are 3 labels and 5 steps; give one for each step"):
         rnn.viz.activations(captured, labels="abc")
@@ -59,5 +66,7 @@ def test_attention_holds_the_weights():
     axes = rnn.viz.attention(mg.tensor(weights), "abc", ["A", "B"]).axes[0]
     np.testing.assert_array_equal(axes.images[0].get_array(), weights)
     assert [t.get_text() for t in axes.get_xticklabels()] == ["a", "b", "c"]
+    spaced = rnn.viz.attention(weights, "a b", "AB").axes[0]
+    assert [t.get_text() for t in spaced.get_xticklabels()] == ["a", "␣", "b"]
     with pytest.raises(ValueError, match=r"weights are \(target, source\), here \(3, 2\), not \(2, 3\)"):
         rnn.viz.attention(weights, "ab", "ABC")
