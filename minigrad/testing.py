@@ -25,7 +25,7 @@ def gradcheck(f: Callable[..., Any], inputs: Sequence[Any], order: int = 1, eps:
     order:   2 checks the gradients' own gradients too.
 
     Raises GradcheckError with the input, the index and both values at the worst element, and TypeError for floats
-    narrower than float64, in which a difference of 1e-6 drowns in rounding.
+    narrower than float64, in which a difference of 1e-6 drowns in rounding, and ValueError where `f` is random.
 
     >>> import minigrad as mg
     >>> import numpy as np
@@ -65,6 +65,10 @@ def gradcheck(f: Callable[..., Any], inputs: Sequence[Any], order: int = 1, eps:
     def at(moved: Sequence[np.ndarray]) -> list[Tensor]:
         return [tensor(a, device=device, requires_grad=a.dtype.kind == "f") for a in moved]
 
+    first, again = value(*at(arrays)).item(), value(*at(arrays)).item()
+    if abs(first - again) > atol + rtol * abs(first):
+        raise ValueError("gradcheck needs a function that returns the same for the same inputs: make its layers outside of it, "
+                         "and turn dropout off by eval()")
     analytic = [g.numpy() for g in gradients(*at(arrays))]
     for k, g in zip(floats, analytic):
         numeric = np.zeros_like(arrays[k])

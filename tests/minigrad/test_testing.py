@@ -40,6 +40,11 @@ def test_integers_are_passed_on(device):
     assert set(seen) == {np.dtype(np.int64)}
 
 
+def test_a_function_that_is_random_is_refused():
+    with pytest.raises(ValueError, match="gradcheck needs a function that returns the same for the same inputs"):
+        mg.gradcheck(lambda x: x * mg.randn(2, dtype="float64"), [np.ones(2)])
+
+
 def test_an_input_that_is_not_used():
     mg.gradcheck(lambda x, unused: x * x, [X, X], order=2)
 
