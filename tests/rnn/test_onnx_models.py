@@ -220,6 +220,7 @@ REFUSED: dict[str, tuple[Any, dict[str, Any], dict[str, Any], type, str]] = {
                       "outputs are 1 names, and forward returned 3 parts: y, state.h_next, state.c_next"),
     "two outputs of one name": (lambda: recurrent(GRU), {"xs": XS}, {"outputs": ["a", "a"]}, ValueError,
                                 "a is the name of two inputs or outputs; name the outputs by outputs="),
+    "another name": (Named, {"x": (2,)}, {}, TypeError, "inputs are named as the arguments of Named.forward: y; not x"),
     "one name twice": (Named, {"y": (2,)}, {}, ValueError, "y is the name of two inputs or outputs")}
 
 

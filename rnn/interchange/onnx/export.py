@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -52,6 +53,11 @@ def export_onnx(model: Module, path: str | Path, inputs: Mapping[str, Any], outp
 def onnx_model(model: Module, inputs: Mapping[str, Any], outputs: Sequence[str] = (), method: str = "forward") -> Any:
     """The same as an onnx.ModelProto, without a file."""
     package()
+    known = inspect.signature(getattr(model, method)).parameters
+    other = [name for name in inputs if name not in known]
+    if other and all(p.kind is not p.VAR_KEYWORD for p in known.values()):
+        raise TypeError(f"inputs are named as the arguments of {type(model).__name__}.{method}: {', '.join(known)}; not "
+                        f"{', '.join(other)}")
     parameters = dict(model.named_parameters())
     file = File({id(p): name for name, p in parameters.items()}, (*inputs, *(outputs or "y")))
     dtype = next((p.dtype for p in parameters.values()), np.dtype(np.float32))
