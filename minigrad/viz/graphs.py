@@ -10,20 +10,19 @@ from ..graph import Graph
 from ..ops.shapes import show
 from ..tensor import Tensor
 from .layered import layered
-from .svg import Svg, element, head, words
+from .svg import Svg, element, head, schemes, words
 
 MOST = 600                                              # nodes of a picture that can still be read
 _HEIGHT, _LETTER, _EDGE = 36.0, 7.0, 14.0
-STYLE = """
-.graph{--ink:#30343b;--leaf:#e3e8ee;--parameter:#ffe9b0;--op:#dcebff;--result:#cdebd3;
-font:12px ui-sans-serif,system-ui,"Helvetica Neue",Arial,sans-serif}
-@media(prefers-color-scheme:dark){.graph{--ink:#d7dce3;--leaf:#39414b;--parameter:#6b5616;--op:#2a4468;--result:#245a43}}
-.graph text{fill:var(--ink);text-anchor:middle}.graph .shape{font-size:10px;opacity:.8}
-.graph .box{stroke:var(--ink);stroke-width:1}.graph .wire{fill:none;stroke:var(--ink);stroke-width:1.2}
-.graph .head{fill:var(--ink)}
-.graph .leaf .box{fill:var(--leaf)}.graph .parameter .box{fill:var(--parameter)}
-.graph .op .box{fill:var(--op)}.graph .result .box{fill:var(--result)}
-"""
+STYLE = schemes("""
+.graph{font:12px ui-sans-serif,system-ui,"Helvetica Neue",Arial,sans-serif}
+.graph text{fill:$ink;text-anchor:middle}.graph .shape{font-size:10px;opacity:.8}
+.graph .box{stroke:$ink;stroke-width:1}.graph .wire{fill:none;stroke:$ink;stroke-width:1.2}
+.graph .head{fill:$ink}
+.graph .leaf .box{fill:$leaf}.graph .parameter .box{fill:$parameter}
+.graph .op .box{fill:$op}.graph .result .box{fill:$result}
+""", {"ink": ("#30343b", "#d7dce3"), "leaf": ("#e3e8ee", "#39414b"), "parameter": ("#ffe9b0", "#6b5616"),
+      "op": ("#dcebff", "#2a4468"), "result": ("#cdebd3", "#245a43")})
 
 
 def graph(x: Tensor | Graph, /, **names: Tensor) -> Svg:
@@ -34,7 +33,8 @@ def graph(x: Tensor | Graph, /, **names: Tensor) -> Svg:
     names:  of tensors on the tape: graph(loss, x=x, W=W).
 
     Yellow are tensors that require a gradient, or a traced graph's parameters, grey other tensors, and green the results; a
-    number stands beside its operation. Raises TypeError for what has no graph, and ValueError for one of more than 600 values.
+    number stands before its operation if it is the first argument, and else behind it. Raises TypeError for what has no graph,
+    and ValueError for one of more than 600 values.
 
     >>> import minigrad as mg
     >>> from minigrad import viz
@@ -64,9 +64,9 @@ def _lines(node: Any, name: str | None) -> tuple[str, str]:
     """Of a box: the name and the operation with the numbers that it takes, and the shape."""
     if node.op is None:
         return name or "tensor", show(node.shape)
-    numbers = [f"{a:g}" for a in node.inputs if isinstance(a, (bool, int, float))]
+    given = [f"{a:g}" if isinstance(a, (bool, int, float)) else "" for a in node.inputs]
     axes = [f"{key}={value}" for key, value in node.attributes.items() if key in ("axis", "axes")]
-    operation = " ".join([node.op.name, *numbers, *axes])
+    operation = " ".join(filter(None, [*given[:1], node.op.name, *given[1:], *axes]))
     return (f"{name} = {operation}" if name else operation), show(node.shape)
 
 

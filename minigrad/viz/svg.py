@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from xml.sax.saxutils import escape, quoteattr
 
@@ -34,6 +35,17 @@ class Svg:
         if Path(path).suffix != ".svg":
             raise ValueError(f"the picture is an SVG: save it as {Path(path).with_suffix('.svg')}, not as {path}")
         Path(path).write_text(str(self) + "\n", encoding="utf-8")
+
+
+def schemes(rules: str, colours: dict[str, tuple[str, str]]) -> str:
+    """CSS whose $names are colours (light, dark), written out, as some viewers know no variables of CSS, for both schemes.
+
+    >>> from minigrad.viz.svg import schemes
+    >>> schemes(".a{fill:$ink}", {"ink": ("black", "white")})
+    '.a{fill:black}@media(prefers-color-scheme:dark){.a{fill:white}}'
+    """
+    light, dark = (re.sub(r"\$(\w+)", lambda name, k=k: colours[name[1]][k], rules) for k in (0, 1))  # type: ignore[misc]
+    return f"{light}@media(prefers-color-scheme:dark){{{dark}}}"
 
 
 def element(tag: str, *children: str, **attributes: object) -> str:

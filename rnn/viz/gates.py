@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from minigrad.viz.svg import Svg, element, head, path, words
+from minigrad.viz.svg import Svg, element, head, path, schemes, words
 
 from .layout import layout
 from .parts import Part
@@ -13,22 +13,20 @@ from .places import Box
 from .routes import Drawing
 from .subject import subject
 
-STYLE = """
-.cell-diagram{--ink:#30343b;--body:#f4f6f8;--edge:#c9d0d8;--gate:#ffe9b0;--op:#ffd3d3;--fn:#dcebff;--paper:#fff;
-font:13px ui-sans-serif,system-ui,"Helvetica Neue",Arial,sans-serif}
-@media(prefers-color-scheme:dark){.cell-diagram{--ink:#d7dce3;--body:#20252c;--edge:#4a525d;--gate:#6b5616;--op:#6e3434;
---fn:#2a4468;--paper:#14171b}}
-.cell-diagram .body{fill:var(--body);stroke:var(--edge)}
-.cell-diagram .wire{fill:none;stroke:var(--ink);stroke-width:1.6}
-.cell-diagram .head,.cell-diagram .dot{fill:var(--ink);stroke:none}
-.cell-diagram .gate .shape{fill:var(--gate)}.cell-diagram .op .shape{fill:var(--op)}
-.cell-diagram .function .shape{fill:var(--fn)}
-.cell-diagram .shape{stroke:var(--ink);stroke-width:1.1}
-.cell-diagram text{fill:var(--ink);text-anchor:middle}
+STYLE = schemes("""
+.cell-diagram{font:13px ui-sans-serif,system-ui,"Helvetica Neue",Arial,sans-serif}
+.cell-diagram .body{fill:$body;stroke:$edge}
+.cell-diagram .wire{fill:none;stroke:$ink;stroke-width:1.6}
+.cell-diagram .head,.cell-diagram .dot{fill:$ink;stroke:none}
+.cell-diagram .gate .shape{fill:$gate}.cell-diagram .op .shape{fill:$op}
+.cell-diagram .function .shape{fill:$function}
+.cell-diagram .shape{stroke:$ink;stroke-width:1.1}
+.cell-diagram text{fill:$ink;text-anchor:middle}
 .cell-diagram .name,.cell-diagram .end{font-style:italic;font-family:Georgia,"Times New Roman",serif;font-size:14px}
 .cell-diagram .name,.cell-diagram .end{text-anchor:start}.cell-diagram .mark,.cell-diagram .sub{font-size:10px}
 .cell-diagram .key{font-size:11px;text-anchor:start}
-"""
+""", {"ink": ("#30343b", "#d7dce3"), "body": ("#f4f6f8", "#20252c"), "edge": ("#c9d0d8", "#4a525d"),
+      "gate": ("#ffe9b0", "#6b5616"), "op": ("#ffd3d3", "#6e3434"), "function": ("#dcebff", "#2a4468")})
 PALETTE = (("#bfe3d0", "#245a43"), ("#ffe1a8", "#6b5010"), ("#cfdcff", "#2b3f78"), ("#ffcfc4", "#70362a"),
            ("#e6d0f5", "#553070"), ("#d8e8b0", "#475a18"))
 

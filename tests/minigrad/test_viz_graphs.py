@@ -37,6 +37,11 @@ def test_names_shapes_operations_and_numbers():
     assert shown(root, "result") == ["sum axis=(-1,)(5,)"]
 
 
+def test_a_number_stands_on_the_side_of_its_argument():
+    root = svg_files.read(viz.graph((1.0 - mg.ones(2, requires_grad=True)) * 3.0))
+    assert shown(root, "op") == ["1 subtract(2,)"] and shown(root, "result") == ["multiply 3(2,)"]
+
+
 def test_a_traced_graph_has_its_own_names():
     graph = trace(lambda x, W: {"y": mg.tanh(x.linear(W)), "z": x * 2.0}, x=("B", 3), W=(4, 3))
     root = svg_files.read(viz.graph(graph))

@@ -4,6 +4,10 @@ from xml.etree import ElementTree
 
 import pytest
 
+import minigrad as mg
+import rnn
+import rnn.viz
+from minigrad import viz
 from minigrad.viz import Svg
 from minigrad.viz.svg import element, head, path, words
 
@@ -36,3 +40,9 @@ def test_saving(tmp_path):
     assert (tmp_path / "a.svg").read_text().strip() == str(picture)
     with pytest.raises(ValueError, match=r"save it as a\.svg, not as a\.pdf"):
         picture.save("a.pdf")
+
+
+def test_colours_are_written_out_for_both_schemes():
+    """Without variables of CSS, which not every viewer knows."""
+    drawn = [str(viz.graph(mg.ones(2, requires_grad=True) * 2.0)), str(rnn.viz.gates(rnn.LSTM, color="stage"))]
+    assert all("var(" not in text and "$" not in text and "prefers-color-scheme:dark" in text for text in drawn)
