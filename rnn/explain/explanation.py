@@ -11,7 +11,8 @@ if TYPE_CHECKING:
 
 DIALECTS = ("Python", "C", "CUDA")
 NAMES = ["f_pre is what the activation of f is given; d_f is the gradient by f,",
-         "of which g_f comes from outside or from the step after, g_left.f from the products with f"]
+         "of which g_f comes from outside or from the step after, g_left.f from the products with f;",
+         "a number, as in g_left.2, is in the place of the name that an operand of a product lacks"]
 
 
 @dataclass

@@ -22,6 +22,8 @@ _FORMS = ("{}", "{}_pre", "d_{}", "d_{}_pre", "g_{}", "left.{}", "g_left.{}")   
 
 def page(explanation: Explanation) -> str:
     """HTML with its style and script inside. What is named after a gate carries `data-gate`; pointing at it marks all of it."""
+    from ..explain.explanation import NAMES
+
     cell = explanation.cell
     gate_of = _forms(subject(cell).names)
     equations = explanation.equations or str(cell.step().structure.graph).splitlines()
@@ -30,6 +32,7 @@ def page(explanation: Explanation) -> str:
             ("work, a row and step", explanation.work)]
     picture = gates(cell, color="stage")
     planned = "".join(f"<h3>{words(title)}</h3>{_lines(lines, gate_of)}" for title, lines in plan if lines)
+    planned += f"<h3>names, for a gate f</h3><p>{words(' '.join(NAMES))}</p>"
     parts = [_section("equations", "Equations", _lines(equations, gate_of)),
              _section("diagram", "Gates", f'<div class="scroll">{picture}</div>'),
              _section("plan", "Plan", planned),

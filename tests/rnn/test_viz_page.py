@@ -91,6 +91,7 @@ def test_wide_diagrams_have_a_row_of_their_own(monkeypatch):
 def test_the_command_writes_the_page(tmp_path, capsys):
     file = tmp_path / "gru.html"
     assert main(["explain", "GRU", "--input", "2", "--hidden", "3", "--html", str(file)]) == 0
+    assert "g_left.f from the products with f" in file.read_text(encoding="utf-8")
     assert file.read_text(encoding="utf-8").startswith("<!DOCTYPE html>") and str(file) in capsys.readouterr().out
     assert main(["explain", "GRU", "--html", str(tmp_path / "gru.txt")]) == 1
     assert "an explanation is saved as a page" in capsys.readouterr().err
