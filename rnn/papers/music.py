@@ -48,8 +48,8 @@ CHUNG = Paper(
     figures={"RNN": Quote("9.10"), "LSTM": Quote("8.67"), "GRU": Quote("8.54")},
     better=(("LSTM", "RNN"), ("GRU", "RNN"), ("GRU", "LSTM")),
     here=f"{DATA} 36, 46 and 100 units. Its authors' code has noise of deviation 0.075 on the recurrent layer's matrices, "
-         "RMSProp with momentum and 500 epochs of single chorales; here it is the same noise, Adam and 140 epochs of batches of "
-         "16. The paper, too, searches learning rates. Trained in this way on the paper's own chorales, seed 0 reaches 8.64 "
+         "RMSProp with momentum and 500 epochs of single chorales; here it is the same noise, Adam and 140 epochs of batches "
+         "of 16. The paper, too, searches learning rates. Trained in this way on the paper's own chorales, seed 0 reaches 8.64 "
          "(RNN), 8.84 (LSTM) and 8.65 (GRU): where the order differs from the paper's, it is for the training and not for the "
          "music. At a rate of 0.05 the RNN is the worst here, too, by 0.4.",
     rates=(0.002, 0.005, 0.01, 0.02, 0.05), steps=2000, seeds=5, **COMMON)
