@@ -6,9 +6,9 @@
 # differentiation) finds all the derivatives in one pass over the computation, for about the price of two or three
 # runs of it.
 #
-# Here we write such an engine for single numbers, in plain Python without any library. On the way we write it wrong
-# twice, because the wrong versions show what the right one is for. You need to know what a Python class is, and the
-# chain rule by name.
+# Here we write such an engine for single numbers, in plain Python without any library. (Only the picture takes
+# matplotlib, and the last part minigrad.) On the way we write it wrong twice, because the wrong versions show what the
+# right one is for. You need to know what a Python class is, and the chain rule by name.
 #
 # ## A derivative is a question that you can ask by hand
 #

@@ -14,6 +14,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 import minigrad as mg
+import minigrad.viz
 
 # %% [markdown]
 # ## How small should the step be?
@@ -178,18 +179,12 @@ def trained(gradients, seed, steps=150):
 
 
 runs = {name: [trained(g, seed) for seed in (10, 20, 30)] for name, g in [("by hand", gradients), ("by minigrad", by_minigrad)]}
-for (name, curves), colour in zip(runs.items(), ("C3", "C0")):
-    for k, curve in enumerate(curves):
-        plt.semilogy(curve, colour, label=name if k == 0 else None)
-plt.xlabel("step")
-plt.ylabel("loss")
-plt.legend()
-plt.show()
+mg.viz.losses(runs, log=True)
 
 # %% [markdown]
 # The loss falls with the bug as well, from three different starts, and nobody could tell from the ends of the curves
 # which are the right ones. (At the last step of each sequence the wrong gradients *are* right, and this task is small
-# enough for that to do.) Somebody who has only the red curves sees a network that learns, and perhaps tries another
+# enough for that to do.) Somebody who has only the curves by hand sees a network that learns, and perhaps tries another
 # learning rate. **A falling loss is no evidence that a gradient is right.**
 #
 # ## The bug is found

@@ -14,6 +14,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 import minigrad as mg
+import rnn.viz
 from minigrad import sigmoid, tanh
 from rnn import Cell, Input, Recurrent, State, W, b
 from rnn.data import Characters, Vocabulary, python_documentation
@@ -35,8 +36,13 @@ class LSTM(Cell):
 
 # %% [markdown]
 # Everything is a vector with one number for each unit, `*` multiplies unit by unit, and every `W` and `b` belongs to the
-# equation in which it stands: `f` has its own matrix and bias, `i` its own, and so on.
-#
+# equation in which it stands: `f` has its own matrix and bias, `i` its own, and so on. The same as a picture, drawn from the
+# equations, with time to the right: the line along the top is the memory `c`.
+
+# %%
+rnn.viz.gates(LSTM)
+
+# %% [markdown]
 # There are two kinds of equations. Four look at the outside, through a matrix: three **gates**, which end in a sigmoid and
 # so lie between 0 and 1, and one **candidate** `g`, which ends in tanh and lies between -1 and 1. The other two have no
 # matrix: they only say how the four act on the memory `c`.
@@ -196,20 +202,14 @@ print(f"the best of 64 units for a fact of 5,000 characters earlier: {chance:.2f
 # well above it. Nobody told the network about words or quotation marks; to know them helps in guessing the next character.
 #
 # Here are the two units over a piece of the text, each gate as a row: yellow is 1, dark blue is 0. For `c` and `h`, which may
-# be negative, red is positive and blue negative; `c` may go beyond 1, where the colours end.
+# be negative, red is positive and blue negative. (`rnn.viz.activations` draws whatever a layer has captured, all units of it if
+# you do not choose. `␣` is a space and `⏎` the end of a line.)
 
 # %%
 def picture(unit, start, length=90):
     piece = slice(start, start + length)
-    fig, axes = plt.subplots(2, 1, figsize=(11, 2.4), sharex=True, gridspec_kw={"height_ratios": [3, 2]})
-    for ax, names, look in ((axes[0], "fio", {"cmap": "viridis", "vmin": 0, "vmax": 1}),
-                            (axes[1], "ch", {"cmap": "RdBu_r", "vmin": -1, "vmax": 1})):
-        ax.imshow(np.array([seen[name][piece, unit] for name in names]), aspect="auto", interpolation="nearest", **look)
-        ax.set_yticks(range(len(names)), list(names))
-    axes[1].set_xticks(range(length), [c.replace("\n", "¶") for c in read[piece]], family="monospace", fontsize=8)
-    axes[1].tick_params(length=0)
-    axes[0].set_title(f"unit {unit}", loc="left", fontsize=9)
-    fig.tight_layout(h_pad=0.3)
+    of_unit = {name: seen[name][None, piece, unit:unit + 1] for name in "fioch"}       # (1 layer, steps, 1 unit)
+    return rnn.viz.activations(of_unit, labels=read[piece])
 
 
 picture(counter, read.index("\n\n", 3000) + 2)
@@ -237,7 +237,6 @@ print(f"unit {counter}: forget gate {of_letters:.2f} on average at letters, {of_
 
 # %%
 mean_f = seen["f"].mean(0)
-order = mean_f.argsort()
 c = seen["c"] - seen["c"].mean(0)
 kept = (c[:-1] * c[1:]).mean(0) / (c * c).mean(0)           # how like its last value c is, one character later
 

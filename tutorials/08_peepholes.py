@@ -16,6 +16,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 import minigrad as mg
+import rnn.viz
 from minigrad import sigmoid, tanh
 from rnn import Cell, Input, Recurrent, State, b, w
 
@@ -74,6 +75,13 @@ class OneCellWithPeepholes(OneCell):
 
 
 print(Recurrent(OneCellWithPeepholes, input_size=1, hidden_size=128))
+
+# %% [markdown]
+# The same cell as a picture, drawn from the equations, with time to the right. A line that says `w` goes through a vector; the
+# peepholes are those that come from `c`:
+
+# %%
+rnn.viz.gates(OneCellWithPeepholes)
 
 # %% [markdown]
 # Three equations were replaced, and `c_next`, `h_next` and `y`, which use them, now use the new ones. The output gate

@@ -15,6 +15,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 import minigrad as mg
+import rnn.viz
 from minigrad import sigmoid, tanh
 from rnn import LSTM, RNN, Cell, Input, Recurrent, ResetAfterGRU, ResetBeforeGRU, State, W
 
@@ -70,6 +71,16 @@ print(f"largest difference: {turned:.0e}")
 
 # %%
 print(ResetAfterGRU(input_size=2, hidden_size=3))
+
+# %% [markdown]
+# As pictures, drawn from the equations: first the form with the reset before the product, which you have seen above, then
+# this one. Look for `r`, and for the box in which its line ends.
+
+# %%
+rnn.viz.gates(ResetBeforeGRU)
+
+# %%
+rnn.viz.gates(ResetAfterGRU)
 
 # %% [markdown]
 # In the article's form the state is multiplied by `r` and *then* by the matrix: $W (r * h)$. Here the matrix comes first:
@@ -174,11 +185,12 @@ for name, lines in loops.items():
     print(name, *lines, sep="\n")
 
 # %% [markdown]
-# A line with `+=` is a matrix product, `forward_1` and so on are the generated functions between products. With the reset
-# before, the product with `W_n.h` needs `r`, and `r` needs the first product: two products **one after the other**. With the
-# reset after, all three matrices multiply the same `h`, so one product with three times the rows does it, and one function
-# does the rest. On a GPU, where the blocks of threads that share a step must wait for each other at each such point ("meet"),
-# that is one wait in place of two. NVIDIA's cuDNN has only this form, and libraries followed.
+# A line with `+=` is a matrix product (`h times W_r.h W_z.h`: by two matrices at once), `forward_1` and so on are the generated
+# functions between products. With the reset before, the product with `W_n.h` needs `r`, and `r` needs the first product: two
+# products **one after the other**. With the reset after, all three matrices multiply the same `h`, so one product with three
+# times the rows does it, and one function does the rest. On a GPU, where the blocks of threads that share a step must wait for
+# each other at each such point ("meet"), that is one wait in place of two. NVIDIA's cuDNN has only this form, and libraries
+# followed.
 #
 # The arithmetic is nearly the same. What differs is how much of it can be done at once.
 #
@@ -231,8 +243,8 @@ for name, of_kind in errors.items():
 # Prefer one for what it must be compatible with, and for speed.
 #
 # How does it do it? From the equations one would expect that at a flag `r` shuts, so that the candidate starts afresh, and
-# that `z`, which keeps the old state in this form, goes down. We look at one network over one sequence, with the flags as
-# red lines, and at averages over 32 sequences.
+# that `z`, which keeps the old state in this form, goes down. We look at one network over one sequence, first at what it
+# answers, then at its 16 units, with a ▲ below each flag; and at averages over 32 sequences.
 
 # %%
 layer, head, _ = runs["ResetBeforeGRU"][0]
@@ -243,20 +255,19 @@ with mg.no_grad():
 inside = {name: values.numpy()[0] for name, values in seen.items()}             # (steps, rows, units)
 flags = xs[:, :, 1] == 1
 
-fig, axes = plt.subplots(4, 1, figsize=(8, 5.6), sharex=True, gridspec_kw={"height_ratios": [2, 1.4, 1.4, 1.4]})
-axes[0].plot(targets[:, 0, 0], color="0.8", linewidth=4, label="target")
-axes[0].plot(answers[:, 0, 0], color="tab:blue", linewidth=1.2, label="answer")
-axes[0].legend(fontsize=8)
-for ax, (name, values) in zip(axes[1:], inside.items()):
-    low, colours = (-1, "RdBu_r") if name == "h" else (0, "viridis")
-    ax.imshow(values[:, 0].T, aspect="auto", interpolation="nearest", vmin=low, vmax=1, cmap=colours)
-    ax.set(ylabel=f"{name}, 16 units", yticks=[])
-for ax in axes:
-    for t in np.flatnonzero(flags[:, 0]):
-        ax.axvline(t - 0.5, color="tab:red", linewidth=1)
-axes[-1].set_xlabel("step")
+fig, ax = plt.subplots(figsize=(6, 1.8))
+ax.plot(targets[:, 0, 0], color="0.8", linewidth=4, label="target")
+ax.plot(answers[:, 0, 0], color="tab:blue", linewidth=1.2, label="answer")
+for t in np.flatnonzero(flags[:, 0]):
+    ax.axvline(t - 0.5, color="tab:red", linewidth=1)
+ax.set(xlabel="step (red: a flag)", xlim=(-0.5, len(flags) - 0.5))
+ax.legend(fontsize=8)
 fig.tight_layout()
 
+# %%
+rnn.viz.activations(seen, labels=["▲" if flag else "" for flag in flags[:, 0]])        # the first of the 32 sequences
+
+# %%
 changes = np.abs(np.diff(inside["h"], axis=0))
 at_flags = {"r": inside["r"][flags].mean(), "z": inside["z"][flags].mean(), "change of h": changes[flags[1:]].mean()}
 elsewhere = {"r": inside["r"][~flags].mean(), "z": inside["z"][~flags].mean(), "change of h": changes[~flags[1:]].mean()}

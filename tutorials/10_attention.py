@@ -9,10 +9,10 @@
 # person who does this looks back and forth. Attention lets a network do the same, and afterwards shows where it looked.
 
 # %%
-import matplotlib.pyplot as plt
 import numpy as np
 
 import minigrad as mg
+import rnn.viz
 from minigrad import softmax, tanh
 from rnn import Cell, Input, Memory, Recurrent, ResetAfterGRU, W, attending, w
 from rnn.data.batch import pad
@@ -52,6 +52,7 @@ class AdditiveAttention(Cell):
     y = a @ m                                  # c_i = Σ_j α_ij h_j
 
 
+mg.manual_seed(0)
 attention = AdditiveAttention(input_size=4, hidden_size=6, memory=3)
 print({name: parameter.shape for name, parameter in attention.named_parameters()})
 
@@ -133,22 +134,25 @@ def alignment(text):
     return data.target.decode(found.symbols[0, :length]), found.attention[0, :length]
 
 
-texts = ["domingo, 23 de mayo de 2021", "May 23, 2021"]
-alignments = {text: alignment(text) for text in texts}
+spanish, english = "domingo, 23 de mayo de 2021", "May 23, 2021"
+alignments = {text: alignment(text) for text in (spanish, english)}
 
-fig, axes = plt.subplots(1, 2, figsize=(9.5, 3.4), gridspec_kw={"width_ratios": [len(text) for text in texts]})
-for ax, (text, (iso, rows)) in zip(axes, alignments.items()):
-    ax.imshow(rows, cmap="Greys", vmin=0, vmax=1, interpolation="nearest")
-    ax.set_xticks(range(len(text)), text.replace(" ", "␣"), family="monospace", fontsize=9)
-    ax.set_yticks(range(len(iso)), iso, family="monospace", fontsize=9)
-    ax.set(xlabel="read", ylabel="written")
-fig.tight_layout()
+
+def picture(text):
+    iso, weights = alignments[text]
+    return rnn.viz.attention(weights, source=text, target=iso)
+
+
+picture(spanish)
+
+# %%
+picture(english)
 
 # %% [markdown]
-# Each row is a character that is written and adds up to 1; dark is where the decoder looked while it wrote it. The year is
-# copied from the year, digit after digit, the day from the day. For the month it looks at letters of the month's name, more
-# for its second digit than for its first, which is 0 for nine months of twelve. At the hyphens the rows are pale, or look
-# already at what comes next: a hyphen is always the same.
+# What was read stands above, what was written at the left. Each row is a character that is written and adds up to 1; dark is
+# where the decoder looked while it wrote it. The year is copied from the year, digit after digit, the day from the day. For the
+# month it looks at letters of the month's name, more for its second digit than for its first, which is 0 for nine months of
+# twelve. At the hyphens the rows are pale, or look already at what comes next: a hyphen is always the same. (`␣` is a space.)
 #
 # Look closely at the digits, and you may find the dark cell one character *beside* the one that is copied. That is no
 # mistake. A slot does not hold a character; it holds the state of two GRUs that came past it, one from the left and one from
@@ -163,7 +167,6 @@ def share_on(text, part, written):
     return float(alignments[text][1][written, max(0, start - 1):start + len(part) + 1].sum(1).mean())
 
 
-spanish, english = texts
 looked = {"year": share_on(spanish, "2021", slice(0, 4)), "month": share_on(spanish, "mayo", slice(5, 7)),
           "day": share_on(spanish, "23", slice(8, 10)), "year (en)": share_on(english, "2021", slice(0, 4)),
           "day (en)": share_on(english, "23", slice(8, 10))}

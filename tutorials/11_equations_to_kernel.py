@@ -21,6 +21,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 import minigrad as mg
+import minigrad.viz
 from minigrad import sigmoid, tanh
 from minigrad.codegen import cuda_kernel, python_function, python_names, row_function
 from minigrad.graph import derive, trace
@@ -59,8 +60,13 @@ graph = trace(blend, a=shape, h=shape, n=shape)
 print(graph)
 
 # %% [markdown]
-# One line for each operation, in an order in which they can be computed. The graph is a program again. Given tensors, it
-# computes what the function computes:
+# One line for each operation, in an order in which they can be computed. As a picture:
+
+# %%
+mg.viz.graph(graph)
+
+# %% [markdown]
+# The graph is a program again. Given tensors, it computes what the function computes:
 
 # %%
 mg.manual_seed(0)

@@ -29,6 +29,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 import minigrad as mg
+import minigrad.viz
+import rnn.viz
 from minigrad import sigmoid, tanh
 from rnn import LSTM, Cell, CellError, Input, Recurrent, ResetAfterGRU, State, W, b
 from rnn.data import Adding, Batch
@@ -247,21 +249,12 @@ fair = {"LSTM, same start": (LSTM, 11, {"b_f": 4.0, "b_i": -2.0}), "GRU, same st
 second = race(fair, Sum, 300)
 
 
-def curves(ax, runs, title):
-    for k, (name, of_name) in enumerate(runs.items()):
-        for seed, r in enumerate(of_name):
-            ax.plot([v.step for v in r.validations], [v.loss for v in r.validations], color=f"C{k}", linewidth=1.2,
-                    label=name if seed == 0 else None)
-    ax.set(yscale="log", xlabel="steps of training", title=title)
-    ax.grid(alpha=0.3)
+def curves(runs):
+    """The losses of all steps, the seeds of a contender in one colour."""
+    return mg.viz.losses({name: [r.losses for r in of_name] for name, of_name in runs.items()}, "mean squared error", log=True)
 
 
-fig, ax = plt.subplots(figsize=(6.4, 3.2))
-curves(ax, first | second, "adding two marked numbers")
-ax.axhline(1 / 24, color="0.5", linestyle=":", linewidth=1)
-ax.set_ylabel("mean squared error")
-ax.legend(loc="center left", bbox_to_anchor=(1, 0.5))
-fig.tight_layout()
+curves(first | second)
 
 # %% [markdown]
 # So much for the revolution. With the same start all of them learn it, and the bucket is not the best of them. What made the
@@ -317,24 +310,31 @@ fourth = race({"Valve": (Valve, 13, "default")}, SinceReset, 300)
 batch = next(iter(SinceReset(seed=0).held_out()))
 written = {name: runs[0].model(batch.inputs)[0].numpy() for name, runs in (("Bucket", third["Bucket"]), *fourth.items())}
 row = int((np.abs(written["Bucket"] - batch.targets)[:, :, 0] * batch.inputs[:, :, 1]).sum(0).argmax())
-fig, (left, right) = plt.subplots(1, 2, figsize=(9.5, 3), gridspec_kw={"width_ratios": [1.5, 1]})
-left.plot(batch.targets[:, row, 0], color="0.8", linewidth=5, label="wanted")
+fig, ax = plt.subplots(figsize=(7, 3))
+ax.plot(batch.targets[:, row, 0], color="0.8", linewidth=5, label="wanted")
 for name, outputs in written.items():
-    left.plot(outputs[:, row, 0], linewidth=1.2, label=name)
+    ax.plot(outputs[:, row, 0], linewidth=1.2, label=name)
 for step in np.flatnonzero(batch.inputs[:, row, 1]):
-    left.axvline(step, color="0.5", linestyle=":", linewidth=1)
-left.set(xlabel="step (dotted: a reset)", title="the sum since the last reset")
-left.legend(fontsize=8)
-curves(right, {"Bucket": third["Bucket"], **fourth, **{name: third[name] for name in fair}}, "mean squared error")
-right.legend(fontsize=7)
+    ax.axvline(step, color="0.5", linestyle=":", linewidth=1)
+ax.set(xlabel="step (dotted: a reset)", ylabel="the sum since the last reset")
+ax.legend(fontsize=8)
 fig.tight_layout()
 
+# %%
+curves({"Bucket": third["Bucket"], **fourth, **{name: third[name] for name in fair}})
+
 # %% [markdown]
-# The valve mends it. And what is it that we have now? A cell with an input gate, a candidate and a state that is kept by a
-# gate which looks at the input and at the state: an LSTM without its output gate. We have walked, in four lines, through a
-# piece of history. The first LSTM (1997) had no forget gate at all: its buckets kept everything. In 2000 Gers, Schmidhuber and
-# Cummins gave it one ("Learning to forget: continual prediction with LSTM"), for sequences without a marked end, in which the
-# cells' states would otherwise grow without bound. It is the same remedy for the same illness.
+# The valve mends it. And what is it that we have now?
+
+# %%
+rnn.viz.gates(Valve)
+
+# %% [markdown]
+# A cell with an input gate, a candidate and a state that is kept by a gate which looks at the input and at the state: an LSTM
+# without its output gate. We have walked, in four lines, through a piece of history. The first LSTM (1997) had no forget gate
+# at all: its buckets kept everything. In 2000 Gers, Schmidhuber and Cummins gave it one ("Learning to forget: continual
+# prediction with LSTM"), for sequences without a marked end, in which the cells' states would otherwise grow without bound. It
+# is the same remedy for the same illness.
 #
 # ## Race again, on the clock
 #

@@ -20,6 +20,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 import minigrad as mg
+import minigrad.viz
 from minigrad import backends
 from rnn import GRU, LSTM, RNN, PeepholeLSTM, Recurrent, ResetAfterGRU
 from rnn.data import WrittenDigits
@@ -50,11 +51,7 @@ run = fit(model, digits, cross_entropy, steps=300, lr=1e-2, schedule="cosine", m
           validate_every=100)
 print([f"{v.measures['accuracy']:.1%}" for v in run.validations], f"in {time.perf_counter() - start:.1f} s")
 print("the weights are on:", model.layer.cell.device)
-
-fig, ax = plt.subplots(figsize=(6.4, 2))
-ax.plot(run.losses, linewidth=0.8)
-ax.set(xlabel="step of training", ylabel="loss (nats)")
-fig.tight_layout()
+mg.viz.losses(run.losses, unit="nats")
 
 # %% [markdown]
 # Nothing else in the program knows about the device. The initial weights, the batches and the dropout of one seed are the same
