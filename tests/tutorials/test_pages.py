@@ -12,7 +12,7 @@ from markdown_it import MarkdownIt
 
 ROOT = Path(__file__).parents[2]
 HERE = ROOT / "tutorials"
-PAGES = [HERE / name for name in ("how_it_works.md", "how_to_add.md", "compared_with_pytorch.md")]
+PAGES = [HERE / name for name in ("how_it_works.md", "how_to_add.md", "compared_with_pytorch.md", "several_machines.md")]
 each = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 
 
