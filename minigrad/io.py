@@ -24,6 +24,9 @@ def save(path: str | os.PathLike, state: Mapping[str, Any], metadata: Mapping[st
     ...     mg.load(f"{folder}/a.safetensors"), mg.io.load_metadata(f"{folder}/a.safetensors")
     ({'W': tensor([1., 1.])}, {'made by': 'an example'})
     """
+    if metadata is not None and not (isinstance(metadata, Mapping) and all(
+            isinstance(text, str) for pair in metadata.items() for text in pair)):
+        raise TypeError(f"save: metadata are strings by name, not {metadata!r}"[:500])
     arrays = {name: np.asarray(v.numpy() if isinstance(v, Tensor) else v, order="C") for name, v in state.items()}
     for name, array in arrays.items():
         if array.dtype.kind not in "fiub":

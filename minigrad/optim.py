@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping
+from numbers import Real
 from typing import Any
 
 from . import backends
+from .checks import number, whole
 from .tensor import Parameter, Tensor, tensor
 
 
@@ -25,9 +27,7 @@ class Optimizer:
         if other := [p for p in self.parameters if not isinstance(p, Parameter)]:
             raise TypeError("an optimiser takes parameters, as model.parameters() lists them, not a "
                             f"{type(other[0]).__name__}; for groups with rates of their own, make an optimiser for each")
-        if not lr >= 0:
-            raise ValueError(f"a learning rate is a number of at least 0, not {lr}")
-        self.lr = lr
+        self.lr = number("a learning rate", lr, 0)
         self.steps = 0
         self.averages = [{name: backends.of(p._array).xp.zeros_like(p._array) for name in self.slots} for p in self.parameters]
 
@@ -82,7 +82,8 @@ class SGD(Optimizer):
     def __init__(self, parameters: Iterable[Parameter], lr: float, momentum: float = 0.0, weight_decay: float = 0.0,
                  nesterov: bool = False):
         super().__init__(parameters, lr)
-        self.momentum, self.weight_decay, self.nesterov = momentum, weight_decay, nesterov
+        self.momentum, self.weight_decay = number("SGD: momentum", momentum, 0), number("SGD: weight_decay", weight_decay, 0)
+        self.nesterov = nesterov
 
     def update(self, xp: Any, p: Any, g: Any, average: dict[str, Any]) -> Any:
         g = g + self.weight_decay * p if self.weight_decay else g
@@ -112,7 +113,11 @@ class Adam(Optimizer):
     def __init__(self, parameters: Iterable[Parameter], lr: float = 1e-3, betas: tuple[float, float] = (0.9, 0.999),
                  eps: float = 1e-8, weight_decay: float = 0.0):
         super().__init__(parameters, lr)
-        self.betas, self.eps, self.weight_decay = betas, eps, weight_decay
+        who = type(self).__name__
+        if not isinstance(betas, (tuple, list)) or len(betas) != 2:
+            raise ValueError(f"{who}: betas are two numbers of at least 0 and below 1, not {betas!r}")
+        self.betas = number(f"{who}: betas[0]", betas[0], 0, 1), number(f"{who}: betas[1]", betas[1], 0, 1)
+        self.eps, self.weight_decay = number(f"{who}: eps", eps, 0), number(f"{who}: weight_decay", weight_decay, 0)
 
     def update(self, xp: Any, p: Any, g: Any, average: dict[str, Any]) -> Any:
         g = g + self.weight_decay * p if self.weight_decay else g
@@ -146,7 +151,8 @@ class RMSprop(Optimizer):
     def __init__(self, parameters: Iterable[Parameter], lr: float = 1e-2, alpha: float = 0.99, eps: float = 1e-8,
                  momentum: float = 0.0):
         super().__init__(parameters, lr)
-        self.alpha, self.eps, self.momentum = alpha, eps, momentum
+        self.alpha, self.eps = number("RMSprop: alpha", alpha, 0), number("RMSprop: eps", eps, 0)
+        self.momentum = number("RMSprop: momentum", momentum, 0)
 
     def update(self, xp: Any, p: Any, g: Any, average: dict[str, Any]) -> Any:
         average["square"] = self.alpha * average["square"] + (1 - self.alpha) * g * g
@@ -163,6 +169,8 @@ def clip_grad_norm(parameters: Iterable[Parameter], max_norm: float) -> float:
     >>> mg.optim.clip_grad_norm([p], 1.0), p.grad
     (10.0, tensor([0.6, 0.8]))
     """
+    if not isinstance(max_norm, Real) or not max_norm >= 0:
+        raise ValueError(f"clip_grad_norm: the largest norm is a number of at least 0, not {max_norm!r}")
     graded = [(p, p.grad._array) for p in parameters if p.grad is not None]
     total = math.sqrt(sum(float((g.astype("float64") ** 2).sum()) for _, g in graded))
     if total > max_norm:
@@ -173,6 +181,7 @@ def clip_grad_norm(parameters: Iterable[Parameter], max_norm: float) -> float:
 
 def clip_grad_value(parameters: Iterable[Parameter], limit: float) -> None:
     """Clip every element of every gradient to [-limit, limit]."""
+    number("clip_grad_value: the limit", limit, 0)
     for p in parameters:
         if p.grad is not None:
             p.grad = p.grad.detach().clip(-limit, limit)
@@ -181,16 +190,19 @@ def clip_grad_value(parameters: Iterable[Parameter], limit: float) -> None:
 # -- learning-rate schedules: functions of the step, counted from 0, to assign to optimizer.lr ---------------------------------
 def constant(lr: float) -> Callable[[int], float]:
     """The same at all steps."""
+    number("constant: lr", lr, 0)
     return lambda step: lr
 
 
 def step_decay(lr: float, every: int, factor: float) -> Callable[[int], float]:
     """Multiplied by `factor` after each `every` steps."""
+    number("step_decay: lr", lr, 0), whole("step_decay: every", every, 1), number("step_decay: factor", factor, 0)
     return lambda step: lr * factor ** (step // every)
 
 
 def exponential(lr: float, factor: float) -> Callable[[int], float]:
     """Multiplied by `factor` after each step."""
+    number("exponential: lr", lr, 0), number("exponential: factor", factor, 0)
     return lambda step: lr * factor ** step
 
 
@@ -202,6 +214,8 @@ def cosine(lr: float, steps: int, final: float = 0.0, warmup: int = 0) -> Callab
     >>> [round(rate(step), 2) for step in (0, 9, 55, 100)]
     [0.1, 1.0, 0.5, 0.0]
     """
+    number("cosine: lr", lr, 0), whole("cosine: steps", steps), number("cosine: final", final, 0)
+    whole("cosine: warmup", warmup)
 
     def at(step: int) -> float:
         if step < warmup:
@@ -216,7 +230,8 @@ class Plateau:
     PyTorch's ReduceLROnPlateau. `observe` is told each value, such as a validation's loss."""
 
     def __init__(self, lr: float, factor: float = 0.5, patience: int = 3, threshold: float = 1e-4):
-        self.lr, self.factor, self.patience, self.threshold = lr, factor, patience, threshold
+        self.lr, self.factor = number("Plateau: lr", lr, 0), number("Plateau: factor", factor, 0)
+        self.patience, self.threshold = whole("Plateau: patience", patience), number("Plateau: threshold", threshold, 0)
         self.lowest, self.waited = math.inf, 0
 
     def __call__(self, step: int) -> float:

@@ -9,7 +9,9 @@ from math import prod, sqrt
 
 import numpy as np
 
+from ..checks import number
 from ..ops import ShapeError
+from ..ops.shapes import sizes
 from ..random import generator
 
 Initialiser = Callable[[tuple[int, ...]], np.ndarray]
@@ -51,12 +53,14 @@ def first(shape: tuple[int, ...], draw: Initialiser) -> np.ndarray:
 
 def uniform(bound: float) -> Initialiser:
     """Between -bound and bound."""
-    return lambda shape: generator().uniform(-bound, bound, shape)
+    number("uniform: the bound", bound, 0)
+    return lambda shape: generator().uniform(-bound, bound, sizes("uniform", (shape,)))
 
 
 def normal(deviation: float) -> Initialiser:
     """Normal, with mean 0."""
-    return lambda shape: generator().normal(0.0, deviation, shape)
+    number("normal: the deviation", deviation, 0)
+    return lambda shape: generator().normal(0.0, deviation, sizes("normal", (shape,)))
 
 
 def glorot_uniform() -> Initialiser:
@@ -66,6 +70,7 @@ def glorot_uniform() -> Initialiser:
 
 def orthogonal(gain: float = 1.0) -> Initialiser:
     """Of matrices: orthonormal rows or columns, whichever are fewer, uniformly distributed, times `gain` (Saxe et al. 2014)."""
+    number("orthogonal: gain", gain)
 
     def make(shape: tuple[int, ...]) -> np.ndarray:
         rows, columns = _matrix("orthogonal", shape)
@@ -77,6 +82,8 @@ def orthogonal(gain: float = 1.0) -> Initialiser:
 
 def identity(scale: float = 1.0) -> Initialiser:
     """Of matrices: `scale` on the diagonal, else 0 (Le, Jaitly & Hinton 2015 begin a relu network's recurrent matrix so)."""
+    number("identity: scale", scale)
+
     def make(shape: tuple[int, ...]) -> np.ndarray:
         rows, columns = _matrix("identity", shape)
         return scale * np.eye(rows, columns)
@@ -84,6 +91,6 @@ def identity(scale: float = 1.0) -> Initialiser:
 
 
 def _matrix(name: str, shape: tuple[int, ...]) -> tuple[int, ...]:
-    if len(shape) != 2:
+    if len(sizes(name, (shape,))) != 2:
         raise ShapeError(f"{name} makes matrices, not arrays of shape {shape}")
     return shape

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ..checks import floats, number, whole
 from ..tensor import Tensor, tensor
 from . import functional, init
 from .module import Module, Parameter
@@ -23,12 +24,13 @@ class Linear(Module):
     """
 
     def __init__(self, in_features: int, out_features: int, bias: bool = True, dtype: Any = np.float32):
-        bound = 1 / sqrt(in_features)
+        whole("Linear: in_features", in_features, 1), whole("Linear: out_features", out_features)
+        dtype, bound = floats("Linear: dtype", dtype), 1 / sqrt(in_features)
         self.weight = Parameter(init.first((out_features, in_features), init.uniform(bound)).astype(dtype))
         self.bias = Parameter(init.first((out_features,), init.uniform(bound)).astype(dtype)) if bias else None
 
     def forward(self, x: Tensor) -> Tensor:
-        y = x.linear(self.weight)
+        y = functional.own("Linear", x).linear(self.weight)
         return y if self.bias is None else y + self.bias
 
 
@@ -43,6 +45,8 @@ class Embedding(Module):
     """
 
     def __init__(self, num_embeddings: int, embedding_dim: int, dtype: Any = np.float32):
+        whole("Embedding: num_embeddings", num_embeddings), whole("Embedding: embedding_dim", embedding_dim)
+        dtype = floats("Embedding: dtype", dtype)
         self.weight = Parameter(init.first((num_embeddings, embedding_dim), init.normal(1.0)).astype(dtype))
 
     def forward(self, ids: Any) -> Tensor:
@@ -59,9 +63,7 @@ class Dropout(Module):
     """In training, zero each element with probability `p` and divide the others by 1 - p; in evaluation, nothing."""
 
     def __init__(self, p: float = 0.5):
-        if not 0 <= p < 1:
-            raise ValueError(f"Dropout: the probability of zeroing is at least 0 and below 1, not {p}")
-        self.p = p
+        self.p = number("Dropout: the probability of zeroing", p, 0, 1)
 
     def forward(self, x: Tensor) -> Tensor:
         return functional.dropout(x, self.p) if self.training and self.p else x
@@ -71,9 +73,10 @@ class LayerNorm(Module):
     """(x - mean) / sqrt(variance + eps) * weight + bias over the last axis, of size `features` (Ba et al. 2016)."""
 
     def __init__(self, features: int, eps: float = 1e-5, dtype: Any = np.float32):
-        self.weight = Parameter(np.ones(features, dtype))
+        whole("LayerNorm: features", features, 1)
+        self.weight = Parameter(np.ones(features, floats("LayerNorm: dtype", dtype)))
         self.bias = Parameter(np.zeros(features, dtype))
-        self.eps = eps
+        self.eps = number("LayerNorm: eps", eps, 0)
 
     def forward(self, x: Tensor) -> Tensor:
         return functional.layer_norm(x, self.eps) * self.weight + self.bias
@@ -83,6 +86,8 @@ class Sequential(Module):
     """One module after another."""
 
     def __init__(self, *modules: Module):
+        if wrong := [m for m in modules if not callable(m)]:
+            raise TypeError(f"Sequential takes modules, one after another, not {wrong[0]!r}")
         self.modules_in_order = list(modules)
 
     def _children(self) -> Any:

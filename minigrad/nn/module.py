@@ -126,10 +126,15 @@ class Module:
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Take all parameters from tensors or arrays. Nothing is changed unless every name and shape fits."""
         own = dict(self.named_parameters())
+        if not isinstance(state, Mapping):
+            raise TypeError(f"{type(self).__name__}: a state has tensors by name, and a {type(state).__name__} came")
         missing, unknown = [n for n in own if n not in state], [n for n in state if n not in own]
         if missing or unknown:
             raise KeyError(f"{type(self).__name__}: the state lacks {missing or 'nothing'} and has {unknown or 'nothing'} "
                            "that this module does not; was it saved from a model of other sizes?")
+        if other := [n for n in own if not hasattr(state[n], "shape")]:
+            raise TypeError(f"{type(self).__name__}: {other[0]} is a tensor or an array, not "
+                            f"{type(state[other[0]]).__name__}")
         wrong = [f"{n} is {tuple(state[n].shape)} and should be {p.shape}" for n, p in own.items()
                  if tuple(state[n].shape) != p.shape]
         if wrong:
