@@ -39,6 +39,8 @@ def attending(cell: CellType, attention: CellType = AdditiveAttention, *, memory
 
     Raises CellError for a cell that has no state to ask with, multiplies its input by no W, or has a quantity of these names.
     """
+    if not isinstance(cell, CellType):
+        raise TypeError(f"attending takes a cell class, such as GRU, not {cell!r}")
     definition = cell.__cell__.definition
     _check(cell, definition, {"memory": memory, "context": context})
     name = f"Attentive{cell.__name__}"

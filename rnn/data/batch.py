@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import NamedTuple, Protocol
 
 import numpy as np
+
+from minigrad.checks import whole
 
 
 class Batch(NamedTuple):
@@ -70,6 +72,14 @@ class Drawn(ABC):
     batches_per_epoch = None
 
     def __post_init__(self) -> None:
+        for f in fields(self):
+            value, what = getattr(self, f.name), f"{type(self).__name__}: {f.name}"
+            if f.type == "int":
+                whole(what, value, -1 << 60)
+            elif f.type == "str" and not isinstance(value, str):
+                raise ValueError(f"{what} is a string, not {value!r}")
+        if self.seed < 0:
+            raise ValueError(f"{type(self).__name__}: seed is at least 0, not {self.seed}")
         if self.rows < 1 or self.held_out_batches < 1:
             raise ValueError(f"{type(self).__name__}: a batch has at least 1 row and validation 1 batch, not {self.rows} and "
                              f"{self.held_out_batches}")
@@ -103,6 +113,9 @@ def pad(sequences: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
 
 def inside(batch: Batch) -> np.ndarray:
     """(T, B): which steps lie before their sequence's end."""
+    if batch.lengths is not None and np.shape(batch.lengths) != np.shape(batch.inputs)[1:2]:
+        raise ValueError(f"a batch has a length for each of its rows: its inputs are {np.shape(batch.inputs)}, its lengths "
+                         f"{np.shape(batch.lengths)}")
     steps = np.arange(len(batch.inputs))[:, None]
     return np.broadcast_to(steps < (len(steps) if batch.lengths is None else batch.lengths), batch.inputs.shape[:2])
 

@@ -8,6 +8,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from minigrad.checks import number, whole
+
 from .batch import TRAINING, Batch, generator, pad
 
 
@@ -19,6 +21,7 @@ class Buckets:
     """
 
     def __init__(self, lengths: Sequence[int] | np.ndarray, rows: int, seed: int = 0, pool: int = 50):
+        whole("Buckets: rows", rows, -1 << 60), whole("Buckets: seed", seed), whole("Buckets: pool", pool, -1 << 60)
         if not len(lengths):
             raise ValueError("there are no sequences to make batches of")
         if rows < 1 or pool < 1:
@@ -74,6 +77,9 @@ class Ragged:
 
     def __init__(self, training: Examples, validation: Examples, classes: Sequence[str], symbols: Sequence[str] | None = None,
                  rows: int = 32, seed: int = 0):
+        for what, names in (("classes", classes), ("symbols", symbols)):
+            if not (isinstance(names, (Sequence, np.ndarray)) or (names is None and what == "symbols")):
+                raise TypeError(f"Ragged: {what} are a list of names, not {names!r}")
         self.training, self.validation, self.classes, self.symbols, self.rows = training, validation, classes, symbols, rows
         _check("training", training, len(classes))
         _check("validation", validation, len(classes))
@@ -101,10 +107,13 @@ class Ragged:
 
 
 def _check(what: str, examples: Examples, classes: int) -> None:
+    _listed(what, examples)
     if len(examples.sequences) != len(examples.targets) or not len(examples.targets):
         raise ValueError(f"{what} needs sequences with a target each, not {len(examples.sequences)} sequences and "
                          f"{len(examples.targets)} targets")
     for k, (sequence, target) in enumerate(zip(examples.sequences, map(np.asarray, examples.targets))):
+        if target.dtype.kind not in "iu":
+            raise ValueError(f"{what} sequence {k} has the target {target.tolist()!r}; a class is a whole number"[:500])
         if target.ndim and target.shape != (len(sequence),):
             raise ValueError(f"{what} sequence {k} has {len(sequence)} steps and {len(target)} targets; one a step is needed")
         if target.size and not 0 <= target.min() <= target.max() < classes:
@@ -112,9 +121,25 @@ def _check(what: str, examples: Examples, classes: int) -> None:
                              f"{classes - 1}")
 
 
+def _listed(what: str, examples: Examples) -> None:
+    """Are both lists, and the sequences arrays of one number of features?"""
+    for name, values in zip(Examples._fields, examples):
+        if not isinstance(values, (list, tuple, np.ndarray)):
+            raise TypeError(f"{what}: {name} are a list, not {values!r}"[:500])
+    shapes = {np.shape(s)[1:] if np.ndim(s) else None for s in examples.sequences}
+    if len(shapes) > 1 or None in shapes:
+        raise ValueError(f"{what}: sequences are arrays (steps, features), all of the same features, not of shapes "
+                         f"{', '.join(sorted({str(np.shape(s)) for s in examples.sequences}))}"[:500])
+
+
 def split(examples: Examples, share: float = 0.1, seed: int = 0) -> tuple[Examples, Examples]:
     """Examples for training and, drawn by the seed, a share of them for validation: at least one each."""
+    number("the share of examples that is held out", share), whole("split: seed", seed)
+    _listed("split", examples)
     count = len(examples.sequences)
+    if len(examples.targets) != count:
+        raise ValueError(f"split: each sequence has a target, and there are {count} sequences and {len(examples.targets)} "
+                         "targets")
     if count < 2 or not 0 < share < 1:
         raise ValueError(f"a share between 0 and 1 of at least 2 examples can be held out, not {share} of {count}")
     order = generator(seed).permutation(count)

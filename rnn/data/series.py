@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
+
+from minigrad.checks import number, whole
 
 from .batch import Batch, generator
 from .ragged import Buckets, cut
@@ -20,6 +22,8 @@ class Series(NamedTuple):
 
 def places_of(names: Sequence[str], chosen: Sequence[str] | None, where: object) -> list[int]:
     """Where the chosen names stand among all; those of all if none is chosen."""
+    if chosen is not None and not (isinstance(chosen, Iterable) and all(isinstance(name, str) for name in chosen)):
+        raise TypeError(f"{where}: columns are chosen by a list of names, not by {chosen!r}")
     unknown = [name for name in chosen or () if name not in names]
     if unknown:
         raise ValueError(f"{where} has no column {', '.join(unknown)}; it has {', '.join(names)}")
@@ -33,6 +37,7 @@ def mackey_glass(steps: int = 2000, delay: float = 17, seed: int | None = None) 
     Before time 0 x is 1.2, or with a seed drawn from 0.8 to 1.6 (another stretch of the same attractor). Fourth-order
     Runge-Kutta, ten steps a unit; the delayed value between two of them is the mean of both. The usual delays are 17 and 30.
     """
+    whole("mackey_glass: steps", steps, 1), number("mackey_glass: delay", delay)
     if delay < 1:
         raise ValueError(f"the delay is at least 1 unit of time, not {delay}")
     rate, skipped = 10, 200
@@ -72,6 +77,12 @@ class Windows:
     def __init__(self, series: Series, history: int, horizon: int = 1, targets: Sequence[str] | None = None,
                  held_out: float = 0.2, rows: int = 32, seed: int = 0):
         self.series, self.history, self.horizon, self.rows = series, history, horizon, rows
+        for name, value in (("history", history), ("horizon", horizon), ("rows", rows)):
+            whole(f"Windows: {name}", value, -1 << 60)
+        number("Windows: held_out", held_out)
+        if np.ndim(series.values) != 2 or np.shape(series.values)[1] != len(series.names):
+            raise ValueError(f"a series has values (steps, quantities) of the {len(series.names)} quantities "
+                             f"{', '.join(series.names)}, not {np.shape(series.values)}")
         self.columns = places_of(series.names, targets, "the series")
         if min(history, horizon, rows) < 1 or not 0 < held_out < 1:
             raise ValueError(f"history, horizon and rows are at least 1 and held_out a share between 0 and 1, not {history}, "

@@ -9,6 +9,8 @@ from os import PathLike
 
 import numpy as np
 
+from minigrad.checks import number, whole
+
 from .batch import Batch
 
 Path = str | PathLike[str]
@@ -55,6 +57,8 @@ class Vocabulary:
     """
 
     def __init__(self, characters: str):
+        if not isinstance(characters, str):
+            raise TypeError(f"a vocabulary is made of the characters of a string, not of a {type(characters).__name__}")
         self.characters = characters
         self._points = _code_points(characters)
         self._order = np.argsort(self._points, kind="stable")
@@ -62,6 +66,8 @@ class Vocabulary:
     @classmethod
     def of(cls, text: str) -> Vocabulary:
         """Of all characters that occur in a text."""
+        if not isinstance(text, str):
+            raise TypeError(f"a vocabulary is made of the characters of a string, not of a {type(text).__name__}")
         return cls("".join(sorted(set(text))))
 
     def __len__(self) -> int:
@@ -69,6 +75,8 @@ class Vocabulary:
 
     def encode(self, text: str) -> np.ndarray:
         """The numbers (N,) of the characters of a text. Raises ValueError for a character that is not known."""
+        if not isinstance(text, str):
+            raise TypeError(f"a vocabulary encodes a string, not a {type(text).__name__}")
         unknown = sorted(set(text) - set(self.characters))
         if unknown:
             raise ValueError(f"the model has never seen {' '.join(map(repr, unknown))}; it knows {self.characters!r}")
@@ -90,6 +98,7 @@ class Rows:
     """
 
     def __init__(self, ids: np.ndarray, rows: int, steps: int):
+        whole("Rows: rows", rows, -1 << 60), whole("Rows: steps", steps, -1 << 60)
         if rows < 1 or steps < 1:
             raise ValueError(f"text is cut into at least 1 row and windows of 1 step, not {rows} and {steps}")
         self.rows, self.steps = rows, steps
@@ -123,7 +132,7 @@ class Characters:
     """
 
     def __init__(self, ids: np.ndarray, vocabulary: Vocabulary, rows: int = 64, steps: int = 64, held_out: float = 0.1):
-        if not 0 < held_out < 1:
+        if not 0 < number("the share that is held out", held_out) < 1:
             raise ValueError(f"the share that is held out lies between 0 and 1, not {held_out}")
         held = max(int(len(ids) * held_out), 1)
         self.vocabulary = vocabulary

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 import minigrad as mg
+from minigrad.checks import number, whole
 from minigrad.nn import Linear
 from minigrad.tensor import Tensor
 
@@ -26,6 +27,8 @@ class CharacterModel(Reader):
     kind = "characters"
 
     def __init__(self, vocabulary: Vocabulary, layer: Layer, dropout: float = 0.0, tied: bool = False):
+        if not isinstance(vocabulary, Vocabulary) or not len(vocabulary):
+            raise TypeError(f"CharacterModel takes a Vocabulary of at least one character, not {vocabulary!r}")
         super().__init__(layer, len(vocabulary), dropout)
         self.vocabulary = vocabulary
         self.head = Linear(layer.output_size, len(vocabulary))
@@ -57,6 +60,7 @@ class CharacterModel(Reader):
     def write(self, prompt: str, length: int, temperature: float = 1.0, seed: int = 0) -> str:
         """`length` characters that continue `prompt`, drawn with probabilities softmax(scores / temperature); temperature 0
         takes the most probable. The same seed writes the same text."""
+        whole("write: the length", length), number("write: the temperature", temperature, 0), whole("write: the seed", seed)
         if not prompt:
             raise ValueError("a prompt needs at least one character")
         rng = np.random.default_rng(seed)

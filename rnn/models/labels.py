@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from minigrad.nn import Linear
@@ -32,7 +32,7 @@ class Classifier(Reader):
     def __init__(self, layer: Layer, labels: Sequence[str], pooling: str = "mean", symbols: Symbols = None,
                  dropout: float = 0.0):
         super().__init__(layer, symbols, dropout)
-        self.labels, self.pooling = list(labels), check_pooling(pooling)
+        self.labels, self.pooling = _names(labels), check_pooling(pooling)
         self.head = Linear(pooled_size(pooling, layer.output_size), len(self.labels))
 
     def forward(self, inputs: Any, state: Any = None, lengths: Any = None) -> tuple[Tensor, Any]:
@@ -56,7 +56,7 @@ class Tagger(Reader):
 
     def __init__(self, layer: Layer, labels: Sequence[str], symbols: Symbols = None, dropout: float = 0.0):
         super().__init__(layer, symbols, dropout)
-        self.labels = list(labels)
+        self.labels = _names(labels)
         self.head = Linear(layer.output_size, len(self.labels))
 
     def forward(self, inputs: Any, state: Any = None, lengths: Any = None) -> tuple[Tensor, Any]:
@@ -68,3 +68,10 @@ class Tagger(Reader):
 
     def description(self) -> dict[str, Any]:
         return {**super().description(), "labels": self.labels}
+
+
+def _names(labels: Sequence[str]) -> list[str]:
+    names = list(labels) if isinstance(labels, Iterable) else []
+    if not names or not all(isinstance(name, str) for name in names):
+        raise TypeError(f"labels are the names of one class or more, such as ['up', 'down'], not {labels!r}")
+    return names

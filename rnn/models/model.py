@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 import minigrad as mg
+from minigrad.checks import whole
 from minigrad.io import load_metadata
 from minigrad.nn import Dropout, Embedding, Module
 from minigrad.nn.init import blank
@@ -107,6 +108,12 @@ class Reader(Model):
     """
 
     def __init__(self, layer: Layer, symbols: Symbols = None, dropout: float = 0.0):
+        if not isinstance(layer, Layer):
+            raise TypeError(f"{type(self).__name__} takes a layer, such as Recurrent(LSTM, 8, 16), not {layer!r}")
+        if isinstance(symbols, (list, tuple)) and all(isinstance(s, str) for s in symbols):
+            symbols = "".join(symbols)
+        if not (symbols is None or isinstance(symbols, str)):
+            whole(f"{type(self).__name__}: symbols, if they are neither None nor a string,", symbols, 1)
         self.symbols = symbols if symbols is None or isinstance(symbols, int) else "".join(symbols)
         count = len(self.symbols) if isinstance(self.symbols, str) else self.symbols
         self.embedding = None if count is None else Embedding(count, layer.input_size)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 import minigrad as mg
+from minigrad.checks import whole
 from minigrad.nn import Linear
 from minigrad.ops import Operators
 from minigrad.tensor import Tensor
@@ -35,7 +36,8 @@ class Regressor(Reader):
     def __init__(self, layer: Layer, outputs: int, symbols: Symbols = None, dropout: float = 0.0,
                  pooling: str | None = None):
         super().__init__(layer, symbols, dropout)
-        self.outputs, self.pooling = outputs, pooling and check_pooling(pooling)
+        self.outputs = whole("Regressor: outputs", outputs, 1)
+        self.pooling = None if pooling is None else check_pooling(pooling)
         self.head = Linear(pooled_size(pooling or "", layer.output_size), outputs)
 
     def forward(self, inputs: Any, state: Any = None, lengths: Any = None) -> tuple[Tensor, Any]:
@@ -64,8 +66,9 @@ class Forecaster(Reader):
     def __init__(self, layer: Layer, horizon: int, columns: Sequence[int], mean: Sequence[float], deviation: Sequence[float],
                  dropout: float = 0.0):
         super().__init__(layer, None, dropout)
-        self.horizon, self.columns = horizon, [int(k) for k in columns]
-        self.mean, self.deviation = np.asarray(mean, float), np.asarray(deviation, float)
+        size = layer.input_size
+        self.horizon, self.columns = whole("Forecaster: horizon", horizon, 1), _columns(columns, size)
+        self.mean, self.deviation = _each("mean", mean, size), _each("deviation", deviation, size)
         self.head = Linear(layer.output_size, horizon * len(self.columns))
         self.kept = naive(np.eye(layer.input_size)[None], self.columns, horizon)        # the naive forecast as a matrix
 
@@ -77,6 +80,8 @@ class Forecaster(Reader):
     def forecast(self, history: Any) -> np.ndarray:
         """history (T, quantities) in their own units -> the next steps (horizon, targets) in theirs."""
         history = np.asarray(history, float)
+        if history.ndim != 2 or history.shape[1] != len(self.mean) or not np.isfinite(history).all():
+            raise ValueError(f"forecast: a history is finite numbers (steps, {len(self.mean)}), not {history.shape}")
         xs = ((history - self.mean) / self.deviation)[:, None].astype(np.float32)
         mode = self.training
         self.eval()
@@ -88,6 +93,28 @@ class Forecaster(Reader):
     def description(self) -> dict[str, Any]:
         return {"layer": self.layer.config(), "horizon": self.horizon, "columns": self.columns, "mean": self.mean.tolist(),
                 "deviation": self.deviation.tolist(), "dropout": self.dropout.p}
+
+
+def _columns(columns: Any, size: int) -> list[int]:
+    try:
+        found = [int(whole("a column", k)) for k in columns]
+    except (TypeError, ValueError):
+        found = []
+    if not found or max(found) >= size:
+        raise ValueError(f"Forecaster: columns are places of the layer's {size} inputs, 0 to {size - 1}, such as [0], not "
+                         f"{columns!r}")
+    return found
+
+
+def _each(what: str, numbers: Any, size: int) -> np.ndarray:
+    """A finite number for each of the quantities."""
+    try:
+        found = np.asarray(numbers, float)
+    except (TypeError, ValueError):
+        found = np.zeros(())
+    if found.shape != (size,) or not np.isfinite(found).all():
+        raise ValueError(f"Forecaster: {what} has a finite number for each of the layer's {size} inputs, not {numbers!r}"[:500])
+    return found
 
 
 def naive(inputs: Any, columns: Sequence[int], horizon: int) -> np.ndarray:

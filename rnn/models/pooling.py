@@ -13,7 +13,7 @@ POOLING = ("mean", "last", "ends")
 
 
 def check_pooling(pooling: str) -> str:
-    if pooling not in POOLING:
+    if not isinstance(pooling, str) or pooling not in POOLING:
         raise ValueError(f"pooling is one of {', '.join(map(repr, POOLING))}, not {pooling!r}")
     return pooling
 

@@ -54,6 +54,12 @@ class Seq2Seq(Model):
 
     def __init__(self, source: Vocabulary, target: Vocabulary, encoder: Layer, decoder: Layer, dropout: float = 0.0,
                  attention: str = "attention_a"):
+        for what, vocabulary in (("source", source), ("target", target)):
+            if not isinstance(vocabulary, Vocabulary):
+                raise TypeError(f"Seq2Seq: {what} is a Vocabulary, not {vocabulary!r}")
+        for what, layer in (("encoder", encoder), ("decoder", decoder)):
+            if not isinstance(layer, Layer):
+                raise TypeError(f"Seq2Seq: {what} is a layer, such as Recurrent(GRU, 8, 16), not {layer!r}")
         self.source, self.target, self.end = source, target, len(target)
         self.memory, self.attention = _memory(encoder, decoder, attention), attention
         self.reads, self.writes = Embedding(len(source), encoder.input_size), Embedding(self.end + 1, decoder.input_size)

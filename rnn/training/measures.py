@@ -37,7 +37,7 @@ BITS = Unit("bits per character", 1 / log(2), "characters")
 # -- losses -------------------------------------------------------------------------------------------------------------------
 def cross_entropy(scores: Tensor, batch: Batch) -> tuple[Tensor, int]:
     """-log softmax(scores)[target], in nats. scores (T, B, classes) with targets (T, B), or (B, classes) with (B,)."""
-    targets = _classes(batch)
+    targets = _classes(scores, batch)
     return functional.cross_entropy(scores, targets, "sum"), int((targets >= 0).sum())
 
 
@@ -63,12 +63,18 @@ def absolute_error(outputs: Tensor, batch: Batch) -> tuple[Tensor, int]:
 # -- other measures -----------------------------------------------------------------------------------------------------------
 def accuracy(scores: Tensor, batch: Batch) -> tuple[float, int]:
     """How many targets have the highest score."""
-    targets = _classes(batch)
+    targets = _classes(scores, batch)
     return float((scores.numpy().argmax(-1) == targets).sum()), int((targets >= 0).sum())
 
 
-def _classes(batch: Batch) -> np.ndarray:
+def _classes(scores: Tensor, batch: Batch) -> np.ndarray:
     """The targets, -1 where one does not count."""
+    if np.shape(batch.targets) != scores.shape[:-1] or batch.targets.dtype.kind not in "iu":
+        raise ValueError(f"the scores are {scores.shape} and the targets {np.shape(batch.targets)} {batch.targets.dtype}; "
+                         "scores are (..., classes) and targets whole numbers (...)")
+    if batch.targets.ndim > 1 and batch.targets.shape != counted(batch).shape:
+        raise ValueError(f"the targets are {np.shape(batch.targets)}, and the steps and rows of their mask, or of the inputs, "
+                         f"{counted(batch).shape}")
     return batch.targets if batch.targets.ndim == 1 else np.where(counted(batch), batch.targets, -1)
 
 
