@@ -23,8 +23,8 @@ from .checkpoints import opened
 LARGEST, OTHERS = 32, 1 << 20       # bytes of a number, with two biases where the model has one; bytes of all that are none
 
 # What the libraries raise that read these files.
-UNREADABLE = (OSError, EOFError, RuntimeError, MemoryError, AttributeError, SyntaxError, zipfile.BadZipFile, zlib.error,
-              pickle.UnpicklingError, tokenize.TokenError)
+UNREADABLE = (OSError, EOFError, RuntimeError, MemoryError, AttributeError, ArithmeticError, SyntaxError,
+              zipfile.BadZipFile, zlib.error, pickle.UnpicklingError, tokenize.TokenError)
 
 
 @contextlib.contextmanager

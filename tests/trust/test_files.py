@@ -178,7 +178,8 @@ def test_an_onnx_array_of_another_shape_is_named(checkpoint):
         exchange.load_onnx(model, path)
 
 
-@pytest.mark.parametrize("header", ["{'descr': '<f4', (", "{'descr': '<f4',\n  'a': 1,\n b", "[" * 300])
+@pytest.mark.parametrize("header", ["{'descr': '<f4', (", "{'descr': '<f4',\n  'a': 1,\n b", "[" * 300,
+                                    f"{{'descr': '<f4', 'fortran_order': False, 'shape': ({10 ** 40},)}}"])
 def test_a_header_that_is_none_is_told_of_the_file(header, checkpoint, capsys):
     path = checkpoint.with_name("weights.npz")
     with zipfile.ZipFile(path, "w") as archive:
