@@ -17,7 +17,8 @@ from trust.hostile import changed_bytes, changed_json, outcome
 
 MODELS = {
     "characters": lambda: CharacterModel(Vocabulary("abc"), Recurrent(LSTM, 4, 4, 2, zoneout=0.1, learn_state=True), tied=True),
-    "forecaster": lambda: Forecaster(Stack(Recurrent(GRU, 2, 3), Recurrent(LSTM, 3, 3), residual=True), 2, [0], [0.0, 0.0], [1.0, 1.0]),
+    "forecaster": lambda: Forecaster(Stack(Recurrent(GRU, 2, 3), Recurrent(LSTM, 3, 3), residual=True), 2, [0], [0, 0],
+                                     [1, 1]),
     "regressor": lambda: Regressor(Bidirectional(Recurrent(LSTM, 4, 3), Recurrent(GRU, 4, 2)), 2, symbols=5)}
 
 
