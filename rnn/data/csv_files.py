@@ -28,9 +28,12 @@ def read_csv(path: Path, columns: Sequence[str] | None = None, holes: str = "ref
     if holes not in RULES:
         raise ValueError(f"the rules for holes are {', '.join(RULES)}, not {holes!r}")
     reader = csv.reader(io.StringIO(read([path]).removeprefix("\ufeff"), newline=""), delimiter=delimiter)
-    header = [name.strip() for name in next(reader, [])]
-    places = places_of(header, columns, path)
-    rows = [_numbers(row, header, places, holes, f"{path}, line {reader.line_num}") for row in reader if row]
+    try:
+        header = [name.strip() for name in next(reader, [])]
+        places = places_of(header, columns, path)
+        rows = [_numbers(row, header, places, holes, f"{path}, line {reader.line_num}") for row in reader if row]
+    except csv.Error as error:
+        raise ValueError(f"{path}, line {reader.line_num}: this is no line of a CSV file: {error}") from None
     if not rows:
         raise ValueError(f"{path} has no lines below its header")
     values = np.array(rows, float)

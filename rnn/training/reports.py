@@ -83,8 +83,11 @@ class CsvLog(Report):
         self.measures = list(run.measures)
         kept = []
         if run.step and self.path.exists():
-            with open(self.path, newline="", encoding="utf-8") as file:
-                kept = list(csv.reader(file))[1:run.step + 1]
+            try:
+                with open(self.path, newline="", encoding="utf-8") as file:
+                    kept = list(csv.reader(file))[1:run.step + 1]
+            except (UnicodeDecodeError, csv.Error) as error:
+                raise ValueError(f"{self.path} is no table of an earlier run ({error}); move the file away") from None
         self.file = open(self.path, "w", newline="", encoding="utf-8")      # noqa: SIM115 - closed by end
         self.writer = csv.writer(self.file)
         name = run.unit.name.replace(" ", "_")

@@ -89,3 +89,10 @@ def test_a_package_is_found_and_not_imported(tmp_path, monkeypatch):
 def test_what_statsmodels_carries(name, first):
     series = from_statsmodels(name)
     assert series.values[0].tolist() == first and np.isfinite(series.values).all()
+
+
+def test_a_field_without_end_is_told(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text('a\n1\n"' + "1" * 200_000)
+    with pytest.raises(ValueError, match=r"a\.csv, line 3: this is no line of a CSV file: field larger than field limit"):
+        read_csv(path)

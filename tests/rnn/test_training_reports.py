@@ -150,3 +150,13 @@ def test_without_a_library_tensorboard_is_refused_with_the_cure(monkeypatch):
 def test_a_curve_is_drawn(tmp_path):
     draw_curve(trained([]), tmp_path / "curve.png")
     assert (tmp_path / "curve.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_table_that_is_damaged_is_told(tmp_path):
+    path = tmp_path / "loss.csv"
+    path.write_bytes(b"step\n\xff\n")
+
+    class Run:
+        step, measures = 1, ()
+    with pytest.raises(ValueError, match=r"loss\.csv is no table of an earlier run .*; move the file away"):
+        CsvLog(path).begin(Run)
