@@ -89,6 +89,8 @@ class Graph:
     def from_json(cls, data: Mapping[str, Any]) -> Graph:
         """The graph that `to_json` described, which anybody may have written. Raises ValueError by the first node that is none,
         such as one of an operation that this version does not have."""
+        if lacks := [name for name in ("nodes", "inputs", "outputs") if name not in data]:
+            raise ValueError(f"a stored graph has nodes, inputs and outputs; this one lacks {', '.join(lacks)}")
         nodes = read_nodes(data["nodes"])
         return cls(leaves(nodes, data["inputs"]), chosen(nodes, data["outputs"]), nodes)
 

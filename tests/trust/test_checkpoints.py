@@ -150,6 +150,11 @@ def test_a_graph_that_is_none(change, told):
         mg.graph.Graph.from_json(graph)
 
 
+def test_a_graph_that_lacks_a_part():
+    with pytest.raises(ValueError, match="a stored graph has nodes, inputs and outputs; this one lacks nodes, outputs"):
+        mg.graph.Graph.from_json({"inputs": {}})
+
+
 def test_cells_that_do_not_fit_each_other_never_reach_generated_code(tmp_path):
     """What runs a layer takes the sizes of its first cell for granted."""
     model = Regressor(Recurrent(LSTM, 4, 4, 2), 2)
