@@ -174,13 +174,22 @@ def gpu(device, monkeypatch):
         pytest.skip("what is asked of CuPy is seen on the stand-in")
     asked, module = [], standin.cupy_module()
 
+    class Numbers:                      # NumPy 2.0 looks for the methods at the class
+        def __init__(self, x):
+            self.x = x
+
+        def __dlpack__(self, **_):
+            return self.x.__dlpack__(stream=1)
+
+        def __dlpack_device__(self):
+            return 1, 0
+
     def export(self, **options):
         asked.append(options)
         return self._numbers.__dlpack__()
 
     def take(x):
-        numbers = SimpleNamespace(__dlpack__=lambda **_: x.__dlpack__(stream=1), __dlpack_device__=lambda: (1, 0))
-        return module.ndarray(np.from_dlpack(numbers))
+        return module.ndarray(np.from_dlpack(Numbers(x)))
     monkeypatch.setattr(module.ndarray, "__dlpack__", export, raising=False)
     monkeypatch.setattr(module.ndarray, "__dlpack_device__", lambda self: (2, 0), raising=False)
     monkeypatch.setattr(module, "from_dlpack", take, raising=False)

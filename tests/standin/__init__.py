@@ -28,6 +28,7 @@ for those that threads of the CPU happen to show. A RawKernel's text may include
 from __future__ import annotations
 
 import importlib.util
+import shutil
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -38,7 +39,7 @@ __all__ = ["Counts", "available", "compile_for", "compile_raw", "counting", "cud
 
 
 def available() -> bool:
-    return importlib.util.find_spec("cupy") is not None
+    return importlib.util.find_spec("cupy") is not None and shutil.which("g++") is not None
 
 
 def cupy_module() -> Any:
