@@ -38,7 +38,7 @@ def initial_values(s: CellGraph, how: Any, declared: Mapping[str, float]) -> dic
         return _by_name(s, how, declared)
     if callable(how):
         return {name: _fitting(s, name, shape, how(name, shape)) for name, shape in s.parameters.items()}
-    if how not in PRESETS:
+    if not isinstance(how, str) or how not in PRESETS:
         raise ValueError(f"{s.name}: init is {', '.join(map(repr, PRESETS))}, a mapping by names, or a function of (name, "
                          f"shape), not {how!r}")
     if how == "torch":

@@ -145,6 +145,7 @@ def test_whole_layers_of_what_is_none(make, name):
     (lambda: Recurrent(LSTM, 2, 2, activations=3), TypeError, "LSTM: activations are by name, such as {'g': relu}, not 3"),
     (lambda: Recurrent(LSTM, 2, 2)(np.ones((1, 1, 2), "f"), capture=np.zeros((2, 2))), TypeError,
      r"Recurrent\(LSTM\): capture is a list of names, such as \['y'\], not array"),
+    (lambda: Recurrent(LSTM, 2, 2, init=np.zeros((2, 2))), ValueError, "LSTM: init is 'default', 'torch', 'keras', a mapping"),
     (lambda: LSTM(2, 2)(mg.ones(1, 2), capture="f"), TypeError, r"LSTM: capture is a list of names, such as \['y'\], not 'f'"),
     (lambda: Recurrent(LSTM, 2, 1 << 27), MemoryError,
      r"no memory for a parameter of shape \(134217728, 134217728\): 134,217,728 GiB as it is drawn; make a smaller one")])
