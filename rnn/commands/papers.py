@@ -45,7 +45,10 @@ def run(args: argparse.Namespace) -> None:
 def _reproduce(paper: Paper, args: argparse.Namespace) -> None:
     steps, seeds = (paper.quick, args.seeds or 1) if args.quick else (paper.steps, args.seeds or paper.seeds)
     heading = report.heading(paper)
-    print(heading, flush=True)
+    before = ", after a search of learning rates" if paper.rates else ""
+    hint = "" if args.quick else "; --quick takes a few steps"
+    print(f"{heading}\n  {len(paper.models)} models, {seeds} trainings of each, of at most {steps:,} steps{before}; a line is "
+          f"printed as soon as one is done{hint}", flush=True)
     begun = time.perf_counter()
     rates, spent = {}, 0.0
     for tried in search(paper, steps, args.processes) if paper.rates else ():

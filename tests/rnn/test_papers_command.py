@@ -8,6 +8,7 @@ import sys
 import pytest
 
 from rnn.__main__ import main
+from rnn.commands import python
 from rnn.papers import PAPERS, bach
 
 
@@ -28,7 +29,8 @@ def test_chorales_without_their_package(capsys, monkeypatch):
     monkeypatch.setattr("rnn.data.packages.find_spec", lambda name: None)
     bach.chorales.cache_clear()
     assert main(["papers", "chorales", "--quick", "--processes", "1"]) == 1
-    assert "the package music21, which is not installed: pip install --no-deps music21" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert f"the package music21, which is not installed: {python()} -m pip install --no-deps music21" in said
 
 
 def test_a_quick_run_writes_its_result(tmp_path, capsys):
@@ -38,6 +40,7 @@ def test_a_quick_run_writes_its_result(tmp_path, capsys):
     written = (tmp_path / "periodic.txt").read_text()
     assert {p.name for p in tmp_path.iterdir()} == {"periodic.txt", "periodic.png"}
     assert all(line in said for line in written.splitlines()) and "of 64" in written and "1 seed, at most 500 steps" in said
+    assert "2 models, 1 trainings of each, of at most 500 steps; a line is printed as soon as one is done" in said
 
 
 @pytest.mark.slow
