@@ -1,5 +1,4 @@
 // The launch of a kernel: block after block, each thread of a block in a thread of its own.
-#include "block.h"
 #include <barrier>
 #include <cstdlib>
 #include <cstring>
@@ -7,6 +6,7 @@
 #include <optional>
 #include <thread>
 #include <vector>
+#include "block.h"      // last: its macros have names that libstdc++ uses
 
 namespace standin {
 
