@@ -37,6 +37,6 @@ def run(args: argparse.Namespace) -> None:
             explanation.save(args.html)
         except ValueError as error:
             raise CommandError(str(error)) from error
-        print(f"written to {args.html}")
+        print(f"written to {args.html}, a page for any browser")
         return
     print(explanation)

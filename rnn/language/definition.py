@@ -73,7 +73,9 @@ def _check(definition: Definition, lines: Mapping[str, int]) -> None:
         where = f"{cell}.{name}, line {lines[name]}"
         _check_names(name, declaration, where)
         if isinstance(declaration, State) and f"{name}_next" not in definition.latest:
-            raise CellError(f"{where}: the state {name} has no equation {name}_next = ...")
+            others = [n for n in definition.latest if n.endswith("_next") and n.removesuffix("_next") not in declarations]
+            meant = f"; is {others[0]} meant to be it?" if len(others) == 1 else ""
+            raise CellError(f"{where}: the state {name} has no equation {name}_next = ...{meant}")
         if isinstance(declaration, Bernoulli) and isinstance(declaration.p, Reference) \
                 and not isinstance(declarations.get(declaration.p.name), Setting):
             raise CellError(f"{where}: a mask's probability is a number or a Setting; {declaration.p.name} is none")

@@ -54,6 +54,14 @@ def test_refused(function, text):
 # -- states and inputs --------------------------------------------------------------------------------------------------------
 
 
+@refused("A.hidden, line {line}: the state hidden has no equation hidden_next = ...; is hiden_next meant to be it?")
+def a_misspelt_update():
+    class A(Cell):
+        x = Input()
+        hidden = State()                                             # <-
+        hiden_next = tanh(W @ [hidden, x])
+
+
 @refused("A.h, line {line}: the state h has no equation h_next = ...")
 def a_state_without_an_equation():
     class A(Cell):
