@@ -70,6 +70,8 @@ class Fused:
     wanted, and by dtype."""
 
     def __init__(self, f: Callable[..., Any]):
+        if not callable(f):
+            raise TypeError(f"fuse takes a function of tensors, not {f!r}")
         self.f = f
         self.name = f.__name__ if getattr(f, "__name__", "").isidentifier() else "function"
         self._graphs: dict[tuple, Graph] = {}

@@ -47,8 +47,10 @@ def gradcheck(f: Callable[..., Any], inputs: Sequence[Any], order: int = 1, eps:
 
     def value(*xs: Tensor) -> Tensor:
         """The outputs, weighed with fixed random numbers and summed: a scalar that sees every element."""
-        ys = f(*xs)
-        ys = [ys] if isinstance(ys, Tensor) else list(ys)
+        made = f(*xs)
+        ys = [made] if isinstance(made, Tensor) else made
+        if not isinstance(ys, (tuple, list)) or not ys or not all(isinstance(y, Tensor) for y in ys):
+            raise TypeError(f"gradcheck needs a function that returns a tensor or several, not {made!r}")
         if not weights:
             weights.extend(rng.uniform(0.5, 1.5, y.shape) for y in ys)
         total = (ys[0] * tensor(weights[0], device=device)).sum()

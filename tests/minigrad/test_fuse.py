@@ -356,6 +356,11 @@ def test_refusals(f, error, text):
         assert str(caught.value) == text
 
 
+def test_what_is_no_function_is_told_when_it_is_given():
+    with pytest.raises(TypeError, match=r"^fuse takes a function of tensors, not 'tanh'"):
+        mg.fuse("tanh")
+
+
 def test_wrong_arguments():
     fused = mg.fuse(several)
     with pytest.raises(ShapeError, match=r"shapes \(3,\) and \(2,\) do not broadcast"):

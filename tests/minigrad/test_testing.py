@@ -169,3 +169,9 @@ def test_the_samples_catch_every_row_that_is_wrong(name, k, change):
 
 def dropped(*_, **__):
     return None
+
+
+@pytest.mark.parametrize("made", [None, 3.0, [], [1.0]])
+def test_what_returns_no_tensor_is_told(made):
+    with pytest.raises(TypeError, match=rf"a function that returns a tensor or several, not {re.escape(repr(made))}$"):
+        mg.gradcheck(lambda x: made, [np.ones(2)])
