@@ -71,7 +71,7 @@ GREFF = Paper(
              "NP (no peepholes)": SAME, "CIFG (coupled gates)": SAME},
     better=(("V", "NFG (no forget gate)"), ("V", "NOAF (output not squashed)")),
     here=f"{DATA} 36 units of each kind, Adam with clipped gradients on batches of 16, two rates (at 0.1 V is worse). The "
-         "paper searches 200 settings of size, learning rate, momentum and input noise for each kind and task, and compares the "
-         "best tenth. An output without tanh does harm here as well where gradients are not clipped (seed 0, test: 8.84, V 8.72) "
-         "or the last look counts instead of the best (9.36 to 9.79, V 8.82 to 8.98).",
+         "paper searches 200 settings of size, learning rate, momentum and input noise for each kind and task, and compares "
+         "the best tenth. An output without tanh does harm here as well where gradients are not clipped (seed 0, test: 8.84, V "
+         "8.72) or the last look counts instead of the best (9.36 to 9.79, V 8.82 to 8.98).",
     rates=(0.01, 0.03), steps=1600, seeds=3, trial=music, **COMMON)
