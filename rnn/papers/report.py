@@ -42,8 +42,10 @@ def compared(paper: Paper, outcomes: Sequence[Outcome]) -> list[str]:
         first, second = ([o.values[name] for o in outcomes if o.model == model] for model in models)
         apart = statistics.median(second) - statistics.median(first)
         digits = f"{abs(apart):.{paper.columns[name].digits or 0}f}"
-        how = (f"NOT SO HERE, {models[0]} is above, by {digits}" if apart <= 0 else f"so here, by {digits}, for all seeds"
-               if max(first) < min(second) else f"here by {digits}, which is within the spread of seeds: UNDECIDED")
+        how = (f"NOT SO HERE, {models[0]} is above, by {digits}" if apart <= 0 else
+               f"here by {digits}, in one seed alone: UNDECIDED" if len(first) == 1 or len(second) == 1 else
+               f"so here, by {digits}, for all seeds" if max(first) < min(second) else
+               f"here by {digits}, which is within the spread of seeds: UNDECIDED")
         lines.append(_wrapped(f"The paper has {models[0]} below {models[1]}; {how}."))
     return lines
 

@@ -54,6 +54,7 @@ def test_a_paper_that_searches_tells_the_rates():
 @pytest.mark.parametrize("first, second, expected", [
     ([1.0, 2.0], [2.5, 4.0], "so here, by 1.75, for all seeds"),
     ([1.0, 3.0], [2.5, 4.0], "here by 1.25, which is within the spread of seeds: UNDECIDED"),
+    ([1.0], [2.0], "here by 1.00, in one seed alone: UNDECIDED"),
     ([3.0, 3.5], [1.0, 2.0], "NOT SO HERE, LSTM is above, by 1.75"), ([1.0], [1.0], "NOT SO HERE, LSTM is above, by 0.00")])
 def test_an_order_that_differs_is_told(first, second, expected):
     paper = replace(PAPER, columns={"error": NUMBER}, better=(("LSTM", "RNN"),))
