@@ -56,7 +56,7 @@ class Layer(Module):
         if one and state is not None:
             state = mapped(lambda part: _tensor(part).expand_dims(1), state)
         state = self._kept_for(sequences.rows) if state is None and self.stateful else state
-        wanted = self._wanted(capture, return_states) if return_states or capture != () else ()
+        wanted = self._wanted(capture, return_states) if return_states or type(capture) is not tuple or capture else ()
         ys, last, captured = self.run(xs, state, sequences, given, wanted)
         if self.stateful:
             self._kept = detached(last)
