@@ -4,6 +4,8 @@ In a cell's body `W`, `w` and `b` are each equation's own: in the equation of `f
 of matrices `W_f.h` and `W_f.x` with `h` and `x`, `w * c` multiplies by a vector `w_f.c`, and `b` is a bias `b_f`.
 """
 
+import minigrad  # noqa: F401   before anything else loads NumPy
+
 from . import variants, viz
 from .attention import attending
 from .cell import Cell

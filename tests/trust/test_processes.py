@@ -1,7 +1,9 @@
 """Layers used from several threads and processes at once, and what they share of the processors."""
 
 import multiprocessing
+import os
 import pickle
+import subprocess
 import sys
 import threading
 import time
@@ -116,3 +118,26 @@ def test_one_variable_says_how_many_threads(said, expected, monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", said)
     allowed = len(build.os.sched_getaffinity(0)) if hasattr(build.os, "sched_getaffinity") else build.os.cpu_count()
     assert threads() == (expected or allowed)
+
+
+LOADED = """
+import os, sys
+
+class Watch:
+    def find_spec(self, name, path=None, target=None):
+        if name == "numpy":
+            print(os.environ.get("OPENBLAS_THREAD_TIMEOUT"))
+
+sys.meta_path.insert(0, Watch())
+__import__(sys.argv[1])
+"""
+
+
+@pytest.mark.parametrize("package", ["minigrad", "rnn", "rnn.__main__"])
+@pytest.mark.parametrize("said, expected", [(None, "18"), ("26", "26")])
+def test_blas_is_told_before_it_is_loaded_not_to_keep_processors(package, said, expected):
+    """It reads the variable once; a user's own value stays."""
+    given = {name: value for name, value in os.environ.items() if name != "OPENBLAS_THREAD_TIMEOUT"}
+    given |= {} if said is None else {"OPENBLAS_THREAD_TIMEOUT": said}
+    found = subprocess.run([sys.executable, "-c", LOADED, package], env=given, capture_output=True, text=True, check=True)
+    assert found.stdout.split() == [expected]
