@@ -4,11 +4,9 @@
 `minigrad.grad` differentiate.
 """
 
-import os
+from . import processors
 
-# NumPy's BLAS reads this when it is loaded: for how many cycles, as a power of 2, its threads look for more work after a
-# product. Without it for 25 ms, on the processors that a generated loop needs next, which then takes twice as long.
-os.environ["OPENBLAS_THREAD_TIMEOUT"] = os.environ.get("OPENBLAS_THREAD_TIMEOUT", "18")
+processors.share()                                      # before NumPy is loaded
 
 from . import backends, io, nn, optim, random, viz
 from .anomaly import detect_anomaly
