@@ -133,7 +133,13 @@ def _keep_options(path: Path, options: list[str]) -> None:
     """Cells, tasks and seeds may be added to a sweep; the options of its trainings stay."""
     if not path.exists():
         path.write_text(json.dumps(options), encoding="utf-8")
-    elif (before := json.loads(path.read_text(encoding="utf-8"))) != options:
+    try:
+        before = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError):
+        before = None
+    if not isinstance(before, list) or not all(isinstance(option, str) for option in before):
+        raise CommandError(f"{path} does not hold the options of a sweep's trainings; move it away, or give another --out")
+    if before != options:
         raise CommandError(f"the trainings in {path.parent} have the options {' '.join(before) or 'none'}, not "
                            f"{' '.join(options) or 'none'}; give those, or another --out")
 

@@ -76,12 +76,11 @@ def _read(path: Path) -> list[Row]:
     if not path.exists():
         return []
     with open(path, newline="", encoding="utf-8") as file:
-        rows = []
-        for line in (reader := csv.DictReader(file)):
-            try:
-                rows.append(Row(line["task"], line["cell"], int(line["seed"]), int(line["steps"]), int(line["best_step"]),
-                                float(line["loss"]), line["unit"], line["measures"], int(line["parameters"]),
-                                float(line["seconds"]), line["error"]))
-            except (KeyError, TypeError, ValueError):
-                raise ValueError(f"{path}, line {reader.line_num}, is no row of a sweep; move the file away") from None
+        reader = csv.DictReader(file)
+        try:
+            rows = [Row(line["task"], line["cell"], int(line["seed"]), int(line["steps"]), int(line["best_step"]),
+                        float(line["loss"]), line["unit"], line["measures"], int(line["parameters"]), float(line["seconds"]),
+                        line["error"]) for line in reader]
+        except (KeyError, TypeError, ValueError, csv.Error):            # what is no UTF-8 is a ValueError
+            raise ValueError(f"{path}, line {reader.line_num}, is no row of a sweep; move the file away") from None
     return [row for row in rows if not row.error]

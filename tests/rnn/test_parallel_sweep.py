@@ -149,10 +149,21 @@ def test_medians_over_seeds(tmp_path):
     assert table.summary()[1:] == [("adding", "LSTM", "3", "0.25", "0.125", "0.5", "loss", "solved=1 other=1", "1,234")]
 
 
-@pytest.mark.parametrize("content", ["task,cell\na,b\n", "task,cell,seed,steps,best_step,loss,unit,measures,parameters,seconds,"
-                                     "error\nadding,LSTM,0,many,1,1,loss,,1,1,\n"])
+HEAD = b"task,cell,seed,steps,best_step,loss,unit,measures,parameters,seconds,error\n"
+
+
+@pytest.mark.parametrize("content", [b"task,cell\na,b\n", HEAD + b"adding,LSTM,0,many,1,1,loss,,1,1,\n", HEAD + b"add\xfa,",
+                                     HEAD + b"a" * 200_000])
 def test_other_files_are_no_tables(tmp_path, content):
-    (tmp_path / "results.csv").write_text(content)
-    with pytest.raises(ValueError, match=r"results.csv, line 2, is no row of a sweep; move the file away"):
+    (tmp_path / "results.csv").write_bytes(content)
+    with pytest.raises(ValueError, match=r"results.csv, line \d, is no row of a sweep; move the file away"):
         Table(tmp_path / "results.csv")
-    assert (tmp_path / "results.csv").read_text() == content
+    assert (tmp_path / "results.csv").read_bytes() == content
+
+
+@pytest.mark.parametrize("content", [b"{", b"[1]", b"\xff", b"[" * 100_000])
+def test_damaged_options_are_told(tmp_path, content):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out/options.json").write_bytes(content)
+    with pytest.raises(CommandError, match=r"options.json does not hold the options of a sweep's trainings; move it away, or"):
+        swept(tmp_path / "out", "--cells", "LSTM", "--tasks", "reber", "--seeds", "0")
