@@ -55,8 +55,8 @@ def _node(entry: Mapping[str, Any], nodes: Sequence[Symbol]) -> Symbol:
     name = read_name(entry["name"]) if entry["name"] else None
     if "op" not in entry:
         return _bounded(Symbol(_shape(entry["shape"]), name))
-    if entry["op"] not in TABLE:
-        raise ValueError(f"this graph uses the operation {entry['op']!r}, which this version does not have")
+    if not isinstance(entry["op"], str) or entry["op"] not in TABLE:
+        raise ValueError(f"this graph uses the operation {str(entry['op'])[:80]!r}, which this version does not have")
     op, attributes = TABLE[entry["op"]], _decode(_a(dict, entry["attributes"]))
     args = [nodes[_position(a["node"], len(nodes))] if isinstance(a, dict) else float(_a((int, float), a))
             for a in _a(list, entry["inputs"])]

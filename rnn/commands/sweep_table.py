@@ -63,10 +63,22 @@ class Table:
         return [title, *(_line(by_name[names]) for names in sorted(by_name))]
 
 
+def _measures(text: str) -> dict[str, float]:
+    """name=value, separated by blanks."""
+    pairs = (measure.split("=") for measure in text.split())
+    return {name: float(value) for name, value in pairs}
+
+
+def _checked(measures: str) -> str:
+    _measures(measures)
+    return measures
+
+
 def _line(rows: Sequence[Row]) -> tuple[str, ...]:
     losses, first = [row.loss for row in rows], rows[0]
-    measures = [dict(measure.split("=") for measure in row.measures.split()) for row in rows]
-    others = " ".join(f"{name}={statistics.median(float(m[name]) for m in measures):.4g}" for name in measures[0])
+    measures = [_measures(row.measures) for row in rows]
+    names = [name for name in measures[0] if all(name in m for m in measures)]
+    others = " ".join(f"{name}={statistics.median(m[name] for m in measures):.4g}" for name in names)
     numbers = (f"{value:.4g}" for value in (statistics.median(losses), min(losses), max(losses)))
     return first.task, first.cell, str(len(rows)), *numbers, first.unit, others, f"{first.parameters:,}"
 
@@ -79,8 +91,8 @@ def _read(path: Path) -> list[Row]:
         reader = csv.DictReader(file)
         try:
             rows = [Row(line["task"], line["cell"], int(line["seed"]), int(line["steps"]), int(line["best_step"]),
-                        float(line["loss"]), line["unit"], line["measures"], int(line["parameters"]), float(line["seconds"]),
-                        line["error"]) for line in reader]
+                        float(line["loss"]), line["unit"], _checked(line["measures"]), int(line["parameters"]),
+                        float(line["seconds"]), line["error"]) for line in reader]
         except (KeyError, TypeError, ValueError, csv.Error):            # what is no UTF-8 is a ValueError
             raise ValueError(f"{path}, line {reader.line_num}, is no row of a sweep; move the file away") from None
     return [row for row in rows if not row.error]

@@ -145,6 +145,8 @@ def _check(where: str, library: Library, given: dict[str, np.ndarray], expected:
              if label in given and given[label].shape != shape]
     if wrong:
         raise ShapeError(f"{where}: {'; '.join(wrong)}; {library.hint}")
+    if other := [f"{label} holds {array.dtype}" for label, array in given.items() if array.dtype.kind not in "fiu"]:
+        raise TypeError(f"{where}: {'; '.join(other)}; weights are numbers")
 
 
 def _array(value: Any) -> np.ndarray:

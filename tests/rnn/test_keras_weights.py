@@ -142,6 +142,8 @@ KERNELS = [np.zeros((3, 12)), np.zeros((4, 12))]
     (ResetBeforeGRU, KERNELS * 2, ValueError,
      "Recurrent(ResetBeforeGRU): Keras has 3 arrays for each of this layer's 1 cells, kernel, recurrent_kernel, bias (2 "
      "without biases), and 4 came; has it as many layers and directions?"),
+    (ResetBeforeGRU, [*KERNELS, np.zeros(12, "V8")], TypeError,
+     "Recurrent(ResetBeforeGRU): layers.0.forward.bias holds |V8; weights are numbers"),
     (GRU, [*KERNELS, np.ones(12)], ValueError,
      "Recurrent(GRU): layers.0.forward.bias is not 0 where GRU has no b_z, so this layer cannot compute the same"),
 ])

@@ -20,6 +20,7 @@ import sys
 import tempfile
 import warnings
 import zipfile
+from importlib.util import find_spec
 from math import prod
 from pathlib import Path
 from typing import NamedTuple
@@ -372,9 +373,10 @@ READERS = {
     "model": Reader(described(), from_description, change=change_json),
     "run": Reader(runs(), from_run, (ValueError, NotFinite), change_json),
     "npz": Reader(weights(".npz"), imported, (CommandError,), change_archive, ending=".npz"),
-    "pt": Reader(weights(".pt"), imported, (CommandError,), change_archive, ending=".pt"),
     "onnx": Reader(weights(".onnx"), imported, (CommandError,), change_onnx, ending=".onnx"),
     "safetensors": Reader(weights(".safetensors"), imported, (CommandError,), ending=".safetensors")}
+if find_spec("torch"):                                          # which also reads what it has written
+    READERS["pt"] = Reader(weights(".pt"), imported, (CommandError,), change_archive, ending=".pt")
 
 
 def judge(reader, data):
