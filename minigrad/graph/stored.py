@@ -57,7 +57,7 @@ def _node(entry: Mapping[str, Any], nodes: Sequence[Symbol]) -> Symbol:
         return _bounded(Symbol(_shape(entry["shape"]), name))
     if not isinstance(entry["op"], str) or entry["op"] not in TABLE:
         raise ValueError(f"this graph uses the operation {str(entry['op'])[:80]!r}, which this version does not have")
-    op, attributes = TABLE[entry["op"]], _decode(_a(dict, entry["attributes"]))
+    op, attributes = TABLE[entry["op"]], _a(dict, _decode(_a(dict, entry["attributes"])))
     args = [nodes[_position(a["node"], len(nodes))] if isinstance(a, dict) else float(_a((int, float), a))
             for a in _a(list, entry["inputs"])]
     _check_call(op, args, attributes)

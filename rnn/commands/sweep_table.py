@@ -69,9 +69,12 @@ def _measures(text: str) -> dict[str, float]:
     return {name: float(value) for name, value in pairs}
 
 
-def _checked(measures: str) -> str:
-    _measures(measures)
-    return measures
+def _row(line: dict[str, str]) -> Row:
+    if None in (*line, *line.values()):
+        raise ValueError("too many fields, or too few")
+    _measures(line["measures"])
+    return Row(line["task"], line["cell"], int(line["seed"]), int(line["steps"]), int(line["best_step"]), float(line["loss"]),
+               line["unit"], line["measures"], int(line["parameters"]), float(line["seconds"]), line["error"])
 
 
 def _line(rows: Sequence[Row]) -> tuple[str, ...]:
@@ -90,9 +93,7 @@ def _read(path: Path) -> list[Row]:
     with open(path, newline="", encoding="utf-8") as file:
         reader = csv.DictReader(file)
         try:
-            rows = [Row(line["task"], line["cell"], int(line["seed"]), int(line["steps"]), int(line["best_step"]),
-                        float(line["loss"]), line["unit"], _checked(line["measures"]), int(line["parameters"]),
-                        float(line["seconds"]), line["error"]) for line in reader]
+            rows = [_row(line) for line in reader]
         except (KeyError, TypeError, ValueError, csv.Error):            # what is no UTF-8 is a ValueError
             raise ValueError(f"{path}, line {reader.line_num}, is no row of a sweep; move the file away") from None
     return [row for row in rows if not row.error]

@@ -154,6 +154,7 @@ HEAD = b"task,cell,seed,steps,best_step,loss,unit,measures,parameters,seconds,er
 
 @pytest.mark.parametrize("content", [b"task,cell\na,b\n", HEAD + b"adding,LSTM,0,many,1,1,loss,,1,1,\n", HEAD + b"add\xfa,",
                                      HEAD + b"adding,LSTM,0,9,8,0.5,loss,a=1=2,12,1.5,\n",
+                                     HEAD + b"adding,LSTM,0,9,8,0.5,loss\n", HEAD + b"adding,LSTM,0,9,8,0.5,loss,,12,1.5,,1\n",
                                      HEAD + b"a" * 200_000])
 def test_other_files_are_no_tables(tmp_path, content):
     (tmp_path / "results.csv").write_bytes(content)

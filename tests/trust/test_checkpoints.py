@@ -140,6 +140,7 @@ def test_sizes_are_bounded_by_what_the_file_holds(change, told, tmp_path):
     (lambda nodes: nodes[-1]["inputs"][0].update(node=-1), "nodes come before it"),
     (lambda nodes: nodes[-1].update(op="system"), "the operation 'system', which this version does not have"),
     (lambda nodes: nodes[-1].update(op={"a": 1}), "which this version does not have"),
+    (lambda nodes: nodes[-1].update(attributes={"slice": [0, 1, 1]}), "a mapping should stand where 'slice"),
     (lambda nodes: nodes[-1].update(op="astype", inputs=[{"node": 0}], attributes={"dtype": "O"}), "has no dtype=O"),
     (lambda nodes: nodes[-1].update(op="to_device", inputs=[{"node": 0}], attributes={"device": "cuda"}), "has no device=cuda"),
     (lambda nodes: nodes[-1]["inputs"].append({"node": 0}), "takes 2 symbols and nothing, not 3"),
