@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from .. import backends
+from ..checks import floats
 from ..tensor import Parameter, Tensor
 
 __all__ = ["Module", "Parameter"]
@@ -113,6 +114,7 @@ class Module:
 
     def to(self, device: str | None = None, dtype: Any = None) -> Module:
         """Move all parameters to a device, "cpu" or "cuda", or to another dtype, in place."""
+        dtype = None if dtype is None else floats(f"{type(self).__name__}: dtype", dtype)
         for p in self.parameters():
             moved = p.detach() if device is None else p.detach().to(device)
             array = moved._array if dtype is None else moved._array.astype(dtype)

@@ -122,4 +122,4 @@ def inside(batch: Batch) -> np.ndarray:
 
 def counted(batch: Batch) -> np.ndarray:
     """(T, B): which steps' targets count."""
-    return inside(batch) if batch.mask is None else batch.mask
+    return inside(batch) if batch.mask is None else np.asarray(batch.mask, bool)

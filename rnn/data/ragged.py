@@ -127,7 +127,7 @@ def _listed(what: str, examples: Examples) -> None:
         if not isinstance(values, (list, tuple, np.ndarray)):
             raise TypeError(f"{what}: {name} are a list, not {values!r}"[:500])
     shapes = {np.shape(s)[1:] if np.ndim(s) else None for s in examples.sequences}
-    if len(shapes) > 1 or None in shapes:
+    if len(shapes) > 1 or any(shape is None or len(shape) > 1 for shape in shapes):
         raise ValueError(f"{what}: sequences are arrays (steps, features), all of the same features, not of shapes "
                          f"{', '.join(sorted({str(np.shape(s)) for s in examples.sequences}))}"[:500])
 

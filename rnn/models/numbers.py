@@ -79,7 +79,11 @@ class Forecaster(Reader):
 
     def forecast(self, history: Any) -> np.ndarray:
         """history (T, quantities) in their own units -> the next steps (horizon, targets) in theirs."""
-        history = np.asarray(history, float)
+        try:
+            history = np.asarray(history, float)
+        except (TypeError, ValueError):
+            raise ValueError(f"forecast: a history is finite numbers (steps, {len(self.mean)}), not "
+                             f"{str(history)[:80]!r}") from None
         if history.ndim != 2 or history.shape[1] != len(self.mean) or not np.isfinite(history).all():
             raise ValueError(f"forecast: a history is finite numbers (steps, {len(self.mean)}), not {history.shape}")
         xs = ((history - self.mean) / self.deviation)[:, None].astype(np.float32)

@@ -123,6 +123,12 @@ def test_to_another_dtype():
     np.testing.assert_array_equal(model.weight.numpy(), before)
 
 
+@pytest.mark.parametrize("dtype", ["x", "int64"])
+def test_to_takes_dtypes_of_floating_point_numbers(dtype):
+    with pytest.raises(TypeError, match=f"Linear: dtype is one of floating-point numbers, .* not '{dtype}'"):
+        Linear(3, 2).to(dtype=dtype)
+
+
 def test_to_refuses_gradients_that_are_still_to_come():
     model = Linear(3, 2)
     y = model(mg.ones(1, 3, requires_grad=True)).sum()

@@ -96,6 +96,7 @@ def test_cutting():
 
 @pytest.mark.parametrize("make, message", [
     (lambda: Buckets([], 4), r"no sequences to make batches of"),
+    (lambda: Ragged(Examples([np.zeros((2, 1, 1))], [0]), examples(3), "abc"), r"arrays \(steps, features\)"),
     (lambda: Buckets([1], 0), r"at least 1 row and a pool 1 batch, not 0 and 50"),
     (lambda: Ragged(Examples([np.zeros((2, 1))], []), examples(3), "abc"),
      r"training needs sequences with a target each, not 1 sequences and 0 targets"),

@@ -46,6 +46,11 @@ def test_a_forecaster_learns_and_tells_in_the_series_own_units(tmp_path, rng):
     assert np.abs(found - true).max() < 0.3 * np.abs(whole.values[189, 0] - true).max()
 
 
+def test_a_history_that_is_no_numbers_is_told(rng):
+    with pytest.raises(ValueError, match=r"forecast: a history is finite numbers \(steps, \d\), not 'x'"):
+        forecaster(Windows(series(rng), 10, 3, ["sales"])).forecast("x")
+
+
 def test_a_regressor_of_every_step(tmp_path, rng):
     model = Regressor(Recurrent(LSTM, 3, 4, bidirectional=True), 2, symbols=5, dropout=0.1).eval()
     ids = rng.integers(0, 5, (6, 4))
