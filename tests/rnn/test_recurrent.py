@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 import minigrad as mg
-from rnn import GRU, LSTM, Recurrent
+from minigrad import tanh
+from rnn import GRU, LSTM, Cell, Input, Recurrent, State, W
 from rnn.variants import CTRNN, AttentiveGRU, ProjectedLSTM, RecurrentDropoutLSTM, VariationalLSTM, ZoneoutLSTM
 from shipped import SHIPPED, extras_for, made, state_for, weighed
 
@@ -392,3 +393,24 @@ def test_a_state_that_is_left_out_is_zero_for_any_rows_and_dtype(rng):
         layer.to(dtype=dtype)
         x, zeros = mg.tensor(rng.standard_normal((4, rows, 2)).astype(dtype)), mg.zeros(1, rows, 3, dtype=dtype)
         assert np.array_equal(layer(x)[0].numpy(), layer(x, (zeros, zeros))[0].numpy())
+
+
+class NamedLikeGradients(Cell):
+    """The product of g with h_next is called g_h_next, which is also what the gradient of h_next would be called."""
+
+    x, h = Input(), State()
+
+    h_next = tanh(W @ [h, x])
+    g = tanh(W @ h_next)
+    y = tanh(W @ [x, g])
+
+
+def test_a_product_may_be_called_like_a_gradient():
+    found = []
+    for compile in (False, "numpy", True):
+        mg.manual_seed(0)
+        xs = mg.tensor(draw(4, 2, 3), requires_grad=True)
+        weighed([Recurrent(NamedLikeGradients, 3, 5, dtype="float64", compile=compile)(xs)[0]]).backward()
+        found.append(xs.grad.numpy())
+    close(found[1], found[0])
+    close(found[2], found[0])

@@ -58,6 +58,7 @@ class _Cutter:
             for a in operands(node):
                 self.users[id(a)] = self.users.get(id(a), 0) + 1
         self.inputs = dict(graph.inputs)
+        self.gradients = {f"g_{name}" for name in graph.outputs}        # as `derive` will call them
         self.early: dict[str, Symbol] = {}          # prologue results by name
         self.new: dict[int, Symbol] = {}
         self.products: list[Product] = []
@@ -156,7 +157,7 @@ class _Cutter:
         return self.lefts[id(value)]
 
     def _leaf(self, name: str, shape: tuple) -> Symbol:
-        while name in self.inputs:
+        while name in self.inputs or name in self.gradients:
             name += "_"
         self.inputs[name] = Symbol(shape, name)
         return self.inputs[name]
