@@ -12,6 +12,7 @@ import numpy as np
 
 import minigrad as mg
 from minigrad import anomaly, backends
+from minigrad.checks import floats
 from minigrad.nn import Module, Parameter
 from minigrad.nn.init import first
 from minigrad.scan import Loop, Rows, eager
@@ -105,14 +106,8 @@ class Cell(Module, metaclass=CellType):
         return cell
 
     def _begin(self, structure: CellGraph, options: Options, learn_state: bool, dtype: Any, how: Any) -> None:
-        try:
-            floats = np.dtype(dtype).kind == "f"
-        except TypeError:
-            floats = False
-        if not floats:
-            raise TypeError(f"{structure.name}: dtype is one of floating-point numbers, 'float32' or 'float64', not {dtype!r}")
         self.structure, self.options = structure, options
-        self._dtype = np.dtype(dtype)
+        self._dtype = floats(f"{structure.name}: dtype", dtype)
         self._zeros: tuple[Any, Any] = None, None
         self._steps: dict[tuple, Step] = {}
         self._is_random = bool(options.dropout or options.weights or options.zoneout or structure.masks)

@@ -136,9 +136,7 @@ class Rows:
     def begin(self, blocks: Any, first: Any) -> None:
         """Put the first states (rows, size) where the first step of each row reads them."""
         running = self.counts[0]
-        if self.index is None:
-            blocks[self.first] = first
-        elif not self.reverse:
+        if self.index is None or not self.reverse:
             blocks[self.first] = first[:running]
         else:                                               # backward, rows join as their end is reached
             blocks[self.ends] = first[:running]
