@@ -126,20 +126,26 @@ def test_arrays_that_would_run_code_are_refused(checkpoint, capsys):
     assert "allow_pickle=False" in said.err and "harm" not in said.out
 
 
-def test_numbers_in_another_file_are_not_read(checkpoint):
-    """Whatever a file says, no other one is opened."""
+@pytest.fixture
+def exported(checkpoint):
+    """A model, its ONNX file, what that holds, and one of its matrices."""
     onnx = pytest.importorskip("onnx")
     model = CharacterModel(Vocabulary("abc"), Recurrent(ResetAfterGRU, 4, 4))
     path = checkpoint.with_name("weights.onnx")
     exchange.export(model, path)
     file = onnx.load(path)
-    tensor = next(t for t in file.graph.initializer if list(t.dims) == [1, 12, 4])
+    return model, path, file, next(t for t in file.graph.initializer if list(t.dims) == [1, 12, 4])
+
+
+def test_numbers_in_another_file_are_not_read(exported):
+    """Whatever a file says, no other one is opened."""
+    model, path, file, tensor = exported
     tensor.ClearField("raw_data")
-    tensor.data_location = onnx.TensorProto.EXTERNAL
+    tensor.data_location = tensor.EXTERNAL
     for key, value in (("location", "others.bin"), ("length", "192")):
         tensor.external_data.add(key=key, value=value)
     path.write_bytes(file.SerializeToString())
-    checkpoint.with_name("others.bin").write_bytes(bytes(192))
+    path.with_name("others.bin").write_bytes(bytes(192))
     with pytest.raises(ValueError, match=r"weights\.onnx keeps the numbers of .* in another file, which is not read"):
         exchange.load_onnx(model, path)
 
@@ -166,13 +172,9 @@ def test_a_pickle_of_something_else_is_told(checkpoint, capsys):
         assert "weights.pt: it is damaged, or no state_dict" in (said := capsys.readouterr().err) and told in said
 
 
-def test_an_onnx_array_of_another_shape_is_named(checkpoint):
-    onnx = pytest.importorskip("onnx")
-    model = CharacterModel(Vocabulary("abc"), Recurrent(ResetAfterGRU, 4, 4))
-    path = checkpoint.with_name("weights.onnx")
-    exchange.export(model, path)
-    file = onnx.load(path)
-    next(t for t in file.graph.initializer if list(t.dims) == [1, 12, 4]).dims.append(5)
+def test_an_onnx_array_of_another_shape_is_named(exported):
+    model, path, file, tensor = exported
+    tensor.dims.append(5)
     path.write_bytes(file.SerializeToString())
     with pytest.raises(ValueError, match=r"weights\.onnx: .*W is damaged, or no array of numbers: cannot reshape"):
         exchange.load_onnx(model, path)
