@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextvars import ContextVar
 from functools import wraps
+from operator import attrgetter
 from typing import Any
 
 from . import anomaly
@@ -77,59 +78,80 @@ def operands(node: Any) -> Sequence[Any]:
     return [a for a in node.inputs if isinstance(a, Operators)] if node.op else ()
 
 
+def _computed(node: Any) -> Sequence[Any]:
+    """Those of them that were computed themselves."""
+    return [a for a in node.inputs if getattr(a, "op", None)] if node.op else ()
+
+
 def differentiate(outputs: Sequence[Any], seeds: Sequence[Any], inputs: Sequence[Any] | None = None) -> list[tuple[Any, Any]]:
     """The gradients of sum(output * seed) over all outputs.
 
-    Returns (input, gradient) for each of `inputs`, or for every leaf that the outputs reach and that requires a
-    gradient; the gradient is None where no path leads to the input.
+    Returns (input, gradient) for each of `inputs`, where the gradient is None if no path leads to the input; or for every leaf
+    that requires a gradient and that a path leads to.
 
     >>> import minigrad as mg
     >>> x, y = mg.tensor(3.0, requires_grad=True), mg.tensor(4.0, requires_grad=True)
     >>> [(g.item()) for _, g in mg.differentiate([x * y], [mg.ones()], [x, y])]
     [4.0, 3.0]
     """
-    order = postorder(outputs, operands)
-    if inputs is None:
-        inputs = [x for x in order if x.op is None and x.requires_grad]
-    wanted = {id(x) for x in inputs}
-    leading = set(wanted)                               # what depends on an input
-    for node in order:
-        if node.op and not leading.isdisjoint(map(id, node.inputs)):
-            leading.add(id(node))
-    gradients: dict[int, Any] = {}
-    _accumulate(gradients, leading, zip(outputs, seeds))
+    order = postorder(outputs, _computed)
+    wanted = {id(x) for x in inputs} if inputs is not None else set()
+    leads = attrgetter("requires_grad") if inputs is None else _leads_to(wanted, order)
+    gradients: dict[int, tuple[Any, Any]] = {}          # nodes with what has arrived there
+    _accumulate(gradients, leads, zip(outputs, seeds))
     watch = anomaly.current()
     for node in reversed(order):
-        if id(node) not in gradients or not (node.op or node.hooks):
-            continue
-        for hook in node.hooks:
-            replaced = hook(gradients[id(node)])
-            gradients[id(node)] = gradients[id(node)] if replaced is None else replaced
-        if node.op:
-            g = gradients[id(node)] if id(node) in wanted else gradients.pop(id(node))
+        key = id(node)
+        if key in gradients and node.op:
+            g = _hooked(node, gradients[key][1])
+            if key in wanted:
+                gradients[key] = node, g
+            else:
+                del gradients[key]
             node.check_unchanged()
             if watch:
                 watch.going_back(node)
             pull = node.op.pull
-            _accumulate(gradients, leading, zip(node.inputs, pull(g, node)) if pull else _derivatives(node, g, leading))
+            _accumulate(gradients, leads, zip(node.inputs, pull(g, node)) if pull else _derivatives(node, g, leads))
     if watch:
         watch.back = ""
-    return [(x, gradients.get(id(x))) for x in inputs]
+    found = [(x, _hooked(x, g) if x.hooks and not x.op else g) for x, g in gradients.values()]
+    if inputs is None:
+        return found
+    known = dict(zip(gradients, found))
+    return [known.get(id(x), (x, None)) for x in inputs]
 
 
-def _derivatives(node: Any, g: Any, leading: set[int]) -> Iterator[tuple[Any, Any]]:
+def _leads_to(wanted: set[int], order: list[Any]) -> Callable[[Any], bool]:
+    """Does a node depend on one of those that are wanted?"""
+    leading = set(wanted)
+    for node in order:
+        if node.op and not leading.isdisjoint(map(id, node.inputs)):
+            leading.add(id(node))
+    return lambda node: id(node) in leading
+
+
+def _hooked(node: Any, g: Any) -> Any:
+    """A gradient that is complete, as the node's hooks leave it."""
+    for hook in node.hooks:
+        replaced = hook(g)
+        g = g if replaced is None else replaced
+    return g
+
+
+def _derivatives(node: Any, g: Any, leads: Callable[[Any], bool]) -> Iterator[tuple[Any, Any]]:
     """The arguments that lead to an input, with their gradients."""
     for k, a in enumerate(node.inputs):
-        if id(a) in leading and isinstance(a, Operators):
+        if isinstance(a, Operators) and leads(a):
             d = node.op.derivative(k, g, node, node.inputs, node.attributes)
             yield a, None if d is None else fit(d, a)
 
 
-def _accumulate(gradients: dict[int, Any], leading: set[int], pairs: Iterable[tuple[Any, Any]]) -> None:
+def _accumulate(gradients: dict[int, tuple[Any, Any]], leads: Callable[[Any], bool], pairs: Iterable[tuple[Any, Any]]) -> None:
     for node, g in pairs:
-        key = id(node)
-        if g is not None and key in leading:
-            gradients[key] = gradients[key] + g if key in gradients else g
+        if g is not None and leads(node):
+            key = id(node)
+            gradients[key] = node, gradients[key][1] + g if key in gradients else g
 
 
 def fit(g: Any, x: Any) -> Any:

@@ -39,6 +39,10 @@ class Results(Tensor):
     def dtype(self) -> Any:
         return None
 
+    def check_unchanged(self) -> None:
+        if tuple([a.version for a in self.inputs]) != self._versions:
+            super().check_unchanged()
+
     def part(self, k: int) -> Tensor:
         result = Tensor(self.run.arrays[k])
         if self.requires_grad:

@@ -155,8 +155,7 @@ class Tensor(Operators):
         seed = _seed(self, gradient)
         with recording(create_graph and grad_enabled()):
             for leaf, g in differentiate([self], [seed]):
-                if g is not None:
-                    leaf.grad = g if leaf.grad is None else leaf.grad + g
+                leaf.grad = g if leaf.grad is None else leaf.grad + g
 
     def detach(self) -> Tensor:
         """The same numbers, without their history."""

@@ -200,7 +200,7 @@ class Cell(Module, metaclass=CellType):
                 ys, last = step.loop(values, states, rows, compile)
         else:
             ys, last = step.loop(values, states, rows, compile)
-        return ys["y"], self.State(**last), {name: ys[f"y.{name}"] for name in capture}
+        return ys["y"], self.State(*last.values()), {name: ys[f"y.{name}"] for name in capture}
 
     def _watched(self, watch: anomaly.Watch, reverse: bool) -> AbstractContextManager[None]:
         """What is computed inside is this cell's."""

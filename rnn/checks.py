@@ -86,6 +86,8 @@ def check_extras(cell: Cell, given: Mapping[str, Any], rows: int, steps: int | N
     A memory's mask may be left out, when all its slots are in use, or given as `m_lengths`, the slots in use of each row.
     """
     s = cell.structure
+    if not given and not s.extras:
+        return {}
     given = dict(given)
     out: dict[str, Tensor] = {}
     for name, (size, per) in s.extras.items():

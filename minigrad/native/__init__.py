@@ -2,6 +2,6 @@
 memory to run them in."""
 
 from .build import NoCompiler, library, runtime, threads
-from .memory import Arena, address, addresses, block, empty
+from .memory import Arena, Memory, address, contiguous, empty
 
-__all__ = ["Arena", "NoCompiler", "address", "addresses", "block", "empty", "library", "runtime", "threads"]
+__all__ = ["Arena", "Memory", "NoCompiler", "address", "contiguous", "empty", "library", "runtime", "threads"]

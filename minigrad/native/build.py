@@ -35,7 +35,7 @@ def library(source: str, dtype: str) -> ctypes.CDLL:
 def runtime(dtype: str) -> ctypes.CDLL:
     """The products and the threads, for one dtype."""
     found = _loaded(lambda: runtime_path(dtype))
-    found.run_task.argtypes = (ctypes.c_void_p, ctypes.c_char_p, ctypes.c_long)
+    found.run_task.argtypes = (ctypes.c_void_p, ctypes.c_void_p, ctypes.c_long)
     found.run_task.restype = None
     return found
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import ctypes
 from math import prod
-from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -13,57 +12,58 @@ import numpy as np
 ALIGNMENT = 64                                      # bytes of the longest vector
 KEPT = 8                                            # blocks that wait for their next use
 
-_free: list[tuple[np.ndarray, int, int]] = []       # as `block` made them
-_lock = Lock()
 _address, _first = ctypes.addressof, ctypes.c_char.from_buffer
 
 
-class Arena:
-    """A block of so many bytes, whose content is undefined. It is handed on when this object is no longer used."""
+class Memory:
+    """So many bytes, and a few more. offset: where a vector may begin; address: of that byte."""
 
-    block: np.ndarray | None = None
+    __slots__ = ("address", "bytes", "offset")
 
     def __init__(self, size: int):
-        with _lock:
-            found = _taken(size)
-        self.block, self.offset, self.address = found or block(size)
+        self.bytes = np.empty(size + ALIGNMENT, np.uint8)
+        begin = _address(_first(self.bytes))
+        self.offset = -begin % ALIGNMENT
+        self.address = begin + self.offset
 
-    def array(self, offset: int, shape: tuple[int, ...], dtype: Any) -> Any:
-        """Part of the block. It must not be used longer than this object."""
-        return np.ndarray(shape, dtype, self.block, self.offset + offset)
+    def array(self, offset: int, shape: tuple[int, ...], dtype: Any) -> np.ndarray:
+        """A part of it."""
+        return np.ndarray(shape, dtype, self.bytes, self.offset + offset)
+
+
+_free: list[Memory] = []                            # each step of what follows is one that no other thread comes between
+
+
+class Arena:
+    """Memory of so many bytes, whose content is undefined. It is handed on when this object is no longer used, and so must no
+    part of it be."""
+
+    def __init__(self, size: int):
+        self.memory = _taken(size) or Memory(size)
 
     def __del__(self) -> None:
-        """This may run at any moment, also within `__init__` of another, which holds the lock: then the block is let go."""
-        if self.block is not None and _lock.acquire(blocking=False):
+        """This may run at any moment, also within `_taken`; and where there was no memory."""
+        if hasattr(self, "memory"):
+            _free.append(self.memory)
+            del _free[:-KEPT]
+
+
+def _taken(size: int) -> Memory | None:
+    """The memory that was given back last, and may still be in the cache, of all that fits."""
+    for memory in reversed(_free):
+        if size + ALIGNMENT <= memory.bytes.size <= 2 * size + 65536:
             try:
-                _free.append((self.block, self.offset, self.address))
-                if len(_free) > KEPT:
-                    _free.pop(0)
-            finally:
-                _lock.release()
-
-
-def _taken(size: int) -> tuple[np.ndarray, int, int] | None:
-    """The block that was given back last, and may still be in the cache, of those that fit."""
-    for k in range(len(_free) - 1, -1, -1):
-        if size + ALIGNMENT <= _free[k][0].size <= 2 * size + 65536:
-            return _free.pop(k)
+                _free.remove(memory)
+            except ValueError:                      # another thread was faster
+                continue
+            return memory
     return None
-
-
-def block(size: int) -> tuple[np.ndarray, int, int]:
-    """So many bytes and a few more: the offset at which a vector may begin, and the address there."""
-    whole = np.empty(size + ALIGNMENT, np.uint8)
-    begin = address(whole)
-    offset = -begin % ALIGNMENT
-    return whole, offset, begin + offset
 
 
 def empty(shape: tuple[int, ...], dtype: Any) -> np.ndarray:
     """An array that begins where a vector may begin."""
     dtype = np.dtype(dtype)
-    whole, offset, _ = block(prod(shape) * dtype.itemsize)
-    return np.ndarray(shape, dtype, whole, offset)
+    return Memory(prod(shape) * dtype.itemsize).array(0, shape, dtype)
 
 
 def address(array: Any) -> int:
@@ -74,9 +74,13 @@ def address(array: Any) -> int:
         return array.ctypes.data
 
 
-def addresses(arrays: list[Any]) -> list[int]:
-    """The same of many."""
+def contiguous(arrays: list[Any], dtype: np.dtype) -> tuple[list[Any], list[int]]:
+    """Arrays as C reads them, of one dtype and without gaps, copied where they are not, and their addresses. The short way is
+    for those that are so already, writable and not empty."""
     try:
-        return [_address(_first(array)) for array in arrays]
+        if not [a for a in arrays if a.dtype is not dtype]:
+            return arrays, [_address(_first(a)) for a in arrays]
     except (TypeError, ValueError):
-        return [address(array) for array in arrays]
+        pass
+    arrays = [np.ascontiguousarray(a, dtype) for a in arrays]
+    return arrays, [address(a) for a in arrays]

@@ -59,11 +59,10 @@ class Loop:
             ys, last = eager.run(self, values, states, rows)
             return ys, {name: state.expand_dims(0) for name, state in last.items()}
         given = {**values, **states}
-        wanted = [n for n, v in given.items() if v.requires_grad]
-        tracked = bool(wanted) and grad_enabled()
+        wanted = tuple([name for name in self.kinds if values[name].requires_grad])
+        tracked = grad_enabled() and (bool(wanted) or any([state.requires_grad for state in states.values()]))
         first = next(iter(given.values()))._array
-        runs = self.executor(tuple([n for n in wanted if n in values]) if tracked else None, compile,
-                             backends.of(first).xp, first.dtype)
+        runs = self.executor(wanted if tracked else None, compile, backends.of(first).xp, first.dtype)
         prologue = runs.plan.step.prologue
         inputs = {**given, **prologue(**given)} if prologue.outputs else given
         try:
@@ -100,9 +99,11 @@ class _Run:
                                {name: self._own(name, g) for name, g in zip(self.states, given[len(outputs):])})
         except MemoryError as error:
             raise _too_large("backward", self.rows, self.arrays[0], error) from error
-        for name in (*self.plan.moved, *self.states):
+        for name, kind in self.plan.moved.items():
             if name in found:
-                found[name] = self._restored(name, found[name])
+                found[name] = self.rows.unpack(found[name]) if kind == "step" else self.rows.unsort(found[name])
+        for name in self.states:
+            found[name] = self.rows.unsort(found[name])
         return [Tensor(found[name]) if name in found else None for name in self.inputs]
 
     def _packed(self, k: int, g: Any) -> Any:
@@ -116,9 +117,6 @@ class _Run:
         if g is None:
             return rows.xp.zeros(like.shape, like.dtype)
         return g[0].copy() if rows.order is None else rows.sort(g[0])
-
-    def _restored(self, name: str, array: Any) -> Any:
-        return self.rows.unpack(array) if self.plan.kinds.get(name) == "step" else self.rows.unsort(array)
 
     def _replayed(self, gradients: Mapping[int, Tensor]) -> list[Tensor | None]:
         """The same, through the eager loop from these very inputs, so that it can be differentiated again."""

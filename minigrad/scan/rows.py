@@ -7,6 +7,7 @@ rows of step 0, then those of step 1, ... A state is stored in blocks: block t h
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Mapping
 from functools import cached_property, lru_cache
 from itertools import accumulate
@@ -61,10 +62,10 @@ class Rows:
         return [whole[end - len(table):end] for end, table in zip(ends, self.tables)]
 
     @cached_property
-    def told(self) -> list[int]:
-        """What generated C is told: integers, and the addresses of the tables."""
-        return [self.steps, self.rows, self.total, int(self.reverse),
-                *(0 if table is None else table.ctypes.data for table in self.tables)]
+    def told(self) -> array:
+        """What generated C is told, at the head of its struct: integers, and the addresses of the tables."""
+        return array("q", [self.steps, self.rows, self.total, int(self.reverse),
+                           *(0 if table is None else table.ctypes.data for table in self.tables)])
 
     def _block_rows(self, where: Any) -> np.ndarray:
         return np.concatenate([np.arange(where(t).start, where(t).stop) for t in range(self.steps)])

@@ -9,7 +9,7 @@ import threading
 import numpy as np
 import pytest
 
-from minigrad.native import Arena, address, empty
+from minigrad.native import Arena, Memory, address, empty
 from minigrad.native.memory import ALIGNMENT, KEPT, _free
 
 
@@ -32,12 +32,12 @@ def test_the_address_is_that_of_the_first_number():
 def test_a_block_is_used_again_when_it_is_free_and_not_before():
     _free.clear()
     first, second = Arena(10_000), Arena(10_000)
-    assert abs(first.address - second.address) >= 10_000
-    at = first.address
+    assert abs(first.memory.address - second.memory.address) >= 10_000
+    at = first.memory.address
     del first
     gc.collect()
     third, fourth = Arena(9_000), Arena(9_000)
-    assert third.address == at and len({at, second.address, fourth.address}) == 3
+    assert third.memory.address == at and len({at, second.memory.address, fourth.memory.address}) == 3
 
 
 def test_a_block_that_is_far_too_large_is_not_taken_and_few_are_kept():
@@ -46,17 +46,17 @@ def test_a_block_that_is_far_too_large_is_not_taken_and_few_are_kept():
     del blocks
     assert len(_free) == KEPT
     Arena(100)
-    assert [block.size for block, *_ in _free if block.size < 1_000_000] == [100 + ALIGNMENT]
+    assert [memory.bytes.size for memory in _free if memory.bytes.size < 1_000_000] == [100 + ALIGNMENT]
     assert len(_free) == KEPT
 
 
 def test_parts_of_a_block_are_where_they_should_be():
-    arena = Arena(1000)
-    arena.array(0, (125,), np.float64).fill(1)
-    part = arena.array(64, (2, 3), np.float64)
+    memory = Memory(1000)
+    memory.array(0, (125,), np.float64).fill(1)
+    part = memory.array(64, (2, 3), np.float64)
     part.fill(2)
-    assert part.ctypes.data == arena.address + 64
-    assert arena.array(0, (125,), np.float64).tolist() == [1] * 8 + [2] * 6 + [1] * 111
+    assert part.ctypes.data == memory.address + 64
+    assert memory.array(0, (125,), np.float64).tolist() == [1] * 8 + [2] * 6 + [1] * 111
 
 
 def test_threads_never_share_a_block():
@@ -65,7 +65,7 @@ def test_threads_never_share_a_block():
     def work(number):
         for k in range(500):
             arena = Arena(1000 + k % 7)
-            own = arena.array(0, (125,), np.float64)
+            own = arena.memory.array(0, (125,), np.float64)
             own.fill(number)
             if not (own == number).all():
                 failed.append(number)

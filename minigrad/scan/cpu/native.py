@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import ctypes
+from array import array
 from collections.abc import Mapping
 from itertools import accumulate
 from math import prod
-from struct import Struct
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from ...codegen.views import Unsupported, features, known
-from ...native import Arena, address, addresses, block, empty, library, runtime, threads
+from ...native import Arena, Memory, address, contiguous, library, runtime, threads
 from ...native.build import CTYPES
 from ...symbol import Symbol
 from ..memory.again import way_back
@@ -22,6 +22,7 @@ from ..rows import Named, Rows
 from .program import Program, program
 
 SMALL = 1_000_000               # multiply-adds of a half below which a second thread costs more than it brings
+TOGETHER = 65_536               # bytes of a result that may be kept for as long as the gradients of the parameters are
 FORWARD, BACKWARD = "forward", "backward"
 
 
@@ -38,8 +39,7 @@ class Native:
         self.run_task = runtime(self.dtype.name).run_task
         names = (*INTEGERS, *TABLES, *self.program.sizes, *self.homes.fields)
         self.position = {name: k for k, name in enumerate(names)}
-        self.unknown = [0] * (len(names) - len(INTEGERS) - len(TABLES))
-        self.struct = Struct(f"{len(names)}q")
+        self.unknown = array("q", [0] * (len(names) - len(INTEGERS) - len(TABLES)))
         self.halves = {FORWARD: plan.forward, **({BACKWARD: plan.backward} if plan.backward else {})}
         self.functions = {half: ctypes.cast(getattr(self.library, half), ctypes.c_void_p).value for half in self.halves}
         inputs = plan.step.graph.inputs
@@ -52,10 +52,12 @@ class Native:
         self.states = [(name, self.homes.forward[id(inputs[name])]) for name in plan.carry]
         outlive = {self.homes.forward[id(plan.step.graph.outputs[name])].field for name in plan.results}
         self.outlive = outlive - {self.homes.work}          # fields of the outputs, which are there when the run is gone
-        self.weights = self._weights()
-        self.merged = dict.fromkeys(own for _, own, _ in self.weights)
         self.outputs = self._outputs()
-        self.seeds = {name: self.homes.names.get(f"g_{name}", "") for name in (*plan.results, *plan.carry.values())}
+        self.weights, self.added = self._weights()
+        self.merged = dict.fromkeys(own for _, own, _ in self.weights)
+        self.seeds = {name: self.homes.names[f"g_{name}"] for name in (*plan.results, *plan.carry.values())
+                      if plan.backward}
+        self.seed_slots = [self.position[own] for own in self.seeds.values()]
         self.axes = {id(node): features(node) for node in self.outputs.values()}
         self.fields = {half: self._fields(half) for half in self.halves}
         self.visible = {name for name, f in self.homes.fields.items() if f.zero or f.kind == BEFORE_STEP}
@@ -80,10 +82,11 @@ class Native:
             count = {PACKED: total, BEFORE_STEP: blocks, ROW: width, ONCE: 1, THREAD: threads}
             own, results = [{name: (count[f.kind], *known(f.size, sizes)) for name, f in fields.items()}
                             for fields in self.fields[half]]
-            small = {name: shape for name, shape in results.items() if self.homes.fields[name].kind == ONCE}
-            alone = [{name: shape} for name, shape in results.items() if name not in small]
+            together = {name: shape for name, shape in results.items() if self.homes.fields[name].kind in (ONCE, THREAD)
+                        or prod(shape) * self.dtype.itemsize <= TOGETHER}
+            alone = [{name: shape} for name, shape in results.items() if name not in together]
             self._layouts[key] = Layout(self._block(own), [n for n in own if n in self.visible],
-                                        [self._block(shapes) for shapes in (small, *alone) if shapes])
+                                        [self._block(shapes) for shapes in (together, *alone) if shapes])
         return self._layouts[key]
 
     def _block(self, shapes: Mapping[str, tuple[int, ...]]) -> Block:
@@ -92,8 +95,9 @@ class Native:
         return Block(size, [(self.position[name], offset) for name, offset in zip(shapes, offsets)],
                      {name: (offset, shape) for (name, shape), offset in zip(shapes.items(), offsets)})
 
-    def _weights(self) -> list[tuple[str, str, slice]]:
-        """Of each gradient of a weight or bias its name, its field, and its part of that."""
+    def _weights(self) -> tuple[list[tuple[str, str, slice]], list[tuple[str, str, slice]]]:
+        """Of each gradient of a weight or bias its name, its field, and its part of that; and those that are added to another
+        gradient of the same name."""
         found = []
         for name, edges in self.program.merged.items():
             at = 0
@@ -105,7 +109,8 @@ class Native:
             fed = {edge.pre for edges in self.program.merged.values() for edge in edges}
             found += [(name, "d_bias", self.plan.columns[pre]) for pre, names in self.plan.step.biases.items() if pre in fed
                       for name in names]
-        return found
+        first = {name: entry for entry in reversed(found) if (name := entry[0]) not in self.outputs}
+        return [*first.values()], [entry for entry in found if first.get(entry[0]) is not entry]
 
     def _outputs(self) -> dict[str, Symbol]:
         """The gradients of inputs that are values of the backward half."""
@@ -116,7 +121,7 @@ class Native:
     def _fields(self, half: str) -> tuple[dict[str, Field], dict[str, Field]]:
         """Those that a half needs for itself, and those of its results; the others are given."""
         homes = self.homes
-        blocks = {home.field for _, home in self.states if home.kind == BEFORE_STEP} - self.outlive
+        blocks = {home.field for _, home in self.states if home.kind == BEFORE_STEP}
         early = {homes.of(half, node).field for node in homes.once[half][0]}
         given = {*homes.names.values()} - blocks | early
         if half == FORWARD:
@@ -140,8 +145,8 @@ class Block(NamedTuple):
 
 class Layout(NamedTuple):
     """own:      fields that a half needs for itself; `visible` are those that NumPy uses as well.
-    results:  the gradients of all weights in one block, every other result in one of its own, as it may be large and they may
-              be kept.
+    results:  the gradients of all parameters and what else is small in one block, every other result in one of its own, as it
+              may be large and they may be kept.
     """
 
     own: Block
@@ -156,11 +161,10 @@ class Execution:
         """The forward half."""
         self.native, self.rows = native, rows
         self.sizes: dict[str, int] = {}
-        self.arrays: dict[str, Any] = {}
-        self.arenas: dict[str, Arena] = {}                  # by half, or by the state whose blocks they are
+        self.arenas: dict[str, Arena] = {}
         self.late: dict[int, Any] = {}
         self.threads = threads() if rows.total * native.multiplications >= SMALL else 1
-        self.slots = [*rows.told, *native.unknown]
+        self.slots = rows.told + native.unknown
         self._bind(given)
         self._make_room(FORWARD)
         self._begin(states)
@@ -168,11 +172,10 @@ class Execution:
 
     def _bind(self, given: Mapping[str, Any]) -> None:
         """Inputs by name, and the sizes that they tell."""
-        native, dtype, slots = self.native, self.native.dtype, self.slots
-        arrays = [array if array.dtype is dtype and array.flags.c_contiguous else np.ascontiguousarray(array, dtype)
-                  for array in map(given.__getitem__, native.given)]
-        self.arrays.update(zip(native.given.values(), arrays))
-        for slot, at in zip(native.given_slots, addresses(arrays)):
+        native, slots = self.native, self.slots
+        arrays, addresses = contiguous([given[name] for name in native.given], native.dtype)
+        self.arrays: dict[str, Any] = dict(zip(native.given.values(), arrays))
+        for slot, at in zip(native.given_slots, addresses):
             slots[slot] = at
         for name, axis in native.memories:
             self.sizes["S"] = given[name].shape[axis]
@@ -190,8 +193,6 @@ class Execution:
             if home.kind == ROW:
                 self._set(home.field, np.array(first, self.native.dtype))
             else:
-                if home.field not in self.arrays:           # of the state that is the output, which outlives this run
-                    self._set(home.field, empty((self.rows.starts[-1], first.shape[1]), self.native.dtype))
                 self.rows.begin(self.arrays[home.field], first)
 
     def last(self, home: Home, first: Any) -> Any:
@@ -201,20 +202,22 @@ class Execution:
 
     def backward(self, g_ys: Named, g_last: Named) -> dict[str, Any]:
         """The backward half: gradients by name."""
-        native, carry, arrays = self.native, self.native.plan.carry, self.arrays
-        for name, g in g_ys.items():
-            self._set(native.seeds[name], np.ascontiguousarray(g, native.dtype))
-        for name, g in g_last.items():
-            self._set(native.seeds[carry[name]], np.ascontiguousarray(g, native.dtype))
+        native, plan, arrays, slots = self.native, self.native.plan, self.arrays, self.slots
+        seeds, addresses = contiguous([*[g_ys[name] for name in plan.results], *[g_last[name] for name in plan.carry]],
+                                      native.dtype)
+        arrays.update(zip(native.seeds.values(), seeds))
+        for slot, at in zip(native.seed_slots, addresses):
+            slots[slot] = at
         self._make_room(BACKWARD)
         self._call(BACKWARD)
-        found = {name: self.value(BACKWARD, node) for name, node in native.outputs.items()}
-        for name in g_last:
-            found[name] = arrays[native.seeds[carry[name]]]
+        found = dict(zip(plan.carry, seeds[len(plan.results):]))
+        for name, node in native.outputs.items():
+            found[name] = self.value(BACKWARD, node)
         whole = {own: arrays[own][0] for own in native.merged}
         for name, own, part in native.weights:
-            g = whole[own][part]
-            found[name] = found[name] + g if name in found else g
+            found[name] = whole[own][part]
+        for name, own, part in native.added:
+            found[name] = found[name] + whole[own][part]
         return found
 
     def _make_room(self, half: str) -> None:
@@ -223,17 +226,17 @@ class Execution:
         layout = self.native.layout(half, self.rows, self.threads, self.sizes)
         own = layout.own
         arena = self.arenas[half] = Arena(own.size)
-        begin = arena.address
+        memory = arena.memory
         for slot, offset in own.slots:
-            slots[slot] = begin + offset
+            slots[slot] = memory.address + offset
         for name in layout.visible:
-            arrays[name] = arena.array(*own.places[name], dtype)
+            arrays[name] = memory.array(*own.places[name], dtype)
         for size, places, shapes in layout.results:
-            memory, first, begin = block(size)
+            memory = Memory(size)
             for slot, offset in places:
-                slots[slot] = begin + offset
+                slots[slot] = memory.address + offset
             for name, (offset, shape) in shapes.items():
-                arrays[name] = np.ndarray(shape, dtype, memory, first + offset)
+                arrays[name] = memory.array(offset, shape, dtype)
         for name in self.native.cleared[half]:
             arrays[name].fill(0)
 
@@ -243,7 +246,7 @@ class Execution:
         early, late = native.homes.once[half]
         for node in early:
             self._set(native.homes.of(half, node).field, np.ascontiguousarray(self._computed(half, node), native.dtype))
-        native.run_task(native.functions[half], native.struct.pack(*self.slots), self.threads)
+        native.run_task(native.functions[half], self.slots.buffer_info()[0], self.threads)
         for node in late:
             self.late[id(node)] = self._computed(half, node)
 
@@ -262,7 +265,7 @@ class Execution:
             return self._from_work(home, node)
         array = self.arrays[home.field]
         if home.kind == THREAD:
-            return array.sum(0).reshape(known(node.shape, self.sizes))
+            return (array.sum(0) if len(array) > 1 else array[0]).reshape(known(node.shape, self.sizes))
         if home.kind == BEFORE_STEP:
             return self.rows.befores(array)
         if home.kind == AFTER_STEP:
@@ -275,7 +278,7 @@ class Execution:
     def _from_work(self, home: Home, node: Symbol) -> Any:
         """A copy of a value that has no memory for itself, as that is used again."""
         layout = self.native.layout(FORWARD, self.rows, self.threads, self.sizes)
-        work = self.arenas[FORWARD].array(*layout.own.places[home.field], self.native.dtype)
+        work = self.arenas[FORWARD].memory.array(*layout.own.places[home.field], self.native.dtype)
         size = known(features(node), self.sizes)
         return work[:, home.offset:home.offset + prod(size)].reshape(len(work), *size).copy()
 
