@@ -50,35 +50,39 @@ INLINE void store(T *at, V v, long columns, int accumulate)
     }
 }
 
-/* out (rows, columns) = or += left (rows, depth) times a panel of `vectors` vectors, plus bias if there is one. rows and
-   vectors are constants where this is inlined. Element (row, k) of left is left[row * step + k * stride]. */
-INLINE void tile(const long rows, const long vectors, long depth, const T *left, long step, long stride, const T *panel,
-                 const T *bias, T *out, long out_step, long columns, int accumulate)
+/* Rows of out, from `row` and column `first` on, = or += rows of left, from left_row on, times a panel of `vectors` vectors and
+   `depth` rows, plus bias if there is one. rows and vectors are constants where this is inlined. Elements of a row of left are
+   `stride` apart. */
+INLINE void tile(const long rows, const long vectors, long depth, const Matrix *left, long left_row, long stride,
+                 const T *panel, const T *bias, const Matrix *out, long row, long first, long columns, int accumulate)
 {
     V sums[TILE][WIDE];
-    for (long r = 0; r < rows; ++r)
+    const T *from[TILE];
+    for (long r = 0; r < rows; ++r) {
+        from[r] = row_of(*left, left_row + r);
         for (long v = 0; v < vectors; ++v)
             sums[r][v] = bias ? load(bias + v * LANES) : (V){0};
-    for (long k = 0; k < depth; ++k, panel += vectors * LANES, left += stride) {
+    }
+    for (long k = 0; k < depth; ++k, panel += vectors * LANES) {
         V weights[WIDE];
         for (long v = 0; v < vectors; ++v) {
             weights[v] = *(const V *)(panel + v * LANES);
             HOLD(weights[v]);
         }
         for (long r = 0; r < rows; ++r) {
-            T factor = left[r * step];
+            T factor = from[r][k * stride];
             for (long v = 0; v < vectors; ++v)
                 sums[r][v] += factor * weights[v];
         }
     }
     for (long r = 0; r < rows; ++r)
         for (long v = 0; v < vectors; ++v)
-            store(out + r * out_step + v * LANES, sums[r][v], columns - v * LANES, accumulate);
+            store(row_of(*out, row + r) + first + v * LANES, sums[r][v], columns - v * LANES, accumulate);
 }
 
 #define CASE(rows, vectors) \
     case 8 * rows + vectors: \
-        tile(rows, vectors, depth, left, step, stride, panel, bias, out, out_step, columns, accumulate); \
+        tile(rows, vectors, depth, left, left_row, stride, panel, bias, out, row, first, columns, accumulate); \
         return;
 #if WIDE == 4
 #define CASES(rows) CASE(rows, 1) CASE(rows, 2) CASE(rows, 3) CASE(rows, 4)
@@ -87,18 +91,18 @@ INLINE void tile(const long rows, const long vectors, long depth, const T *left,
 #endif
 
 /* A clone for each caller takes as long to compile again, and runs no faster. */
-static __attribute__((noinline, noclone)) void tile_of(long rows, long columns, long depth, const T *left, long step,
-                                                       long stride, const T *panel, const T *bias, T *out, long out_step,
-                                                       int accumulate)
+static __attribute__((noinline, noclone)) void tile_of(long rows, long columns, long depth, const Matrix *left, long left_row,
+                                                       long stride, const T *panel, const T *bias, const Matrix *out,
+                                                       long row, long first, int accumulate)
 {
     switch (8 * rows + (columns + LANES - 1) / LANES) { CASES(1) CASES(2) CASES(3) CASES(4) }
 }
 
 /* Rows of `columns` elements, filled up with 0 to whole vectors. */
-static void copy(long rows, long columns, const T *from, long from_step, const long *index, T *to, long to_step)
+static void copy(long rows, long columns, Matrix from, T *to, long to_step)
 {
     for (long row = 0; row < rows; ++row, to += to_step) {
-        const T *source = from + (index ? index[row] : row) * from_step;
+        const T *source = row_of(from, row);
         long column = 0;
         for (; column + LANES <= columns; column += LANES)
             *(U *)(to + column) = load(source + column);
@@ -129,14 +133,13 @@ void pack(const T *source, long step, long stride, long columns, long depth, T *
     }
 }
 
-void product(long rows, long columns, long depth, const T *left, long left_step, const T *packed, const T *bias, T *out,
-             long out_step, int accumulate)
+void product(long rows, long columns, long depth, Matrix left, const T *packed, const T *bias, Matrix out, int accumulate)
 {
     for (long low = 0; low < rows; low += BAND)                             /* rows that stay in the cache for all panels */
         for (long first = 0; first < columns; first += PANEL)
             for (long row = low; row < least(low + BAND, rows); row += TILE)
-                tile_of(least(rows - row, TILE), least(columns - first, PANEL), depth, left + row * left_step, left_step, 1,
-                        packed + first * depth, bias ? bias + first : bias, out + row * out_step + first, out_step, accumulate);
+                tile_of(least(rows - row, TILE), least(columns - first, PANEL), depth, &left, row, 1, packed + first * depth,
+                        bias ? bias + first : bias, &out, row, first, accumulate);
 }
 
 /* Rows of up to BLOCKS blocks: each block's together. Whole rows are read, as their distance is great. */
@@ -144,39 +147,39 @@ static void copy_blocks(long rows, long columns, const T *from, long from_step, 
 {
     for (long row = 0; row < rows; ++row)
         for (long n = 0; n < columns; n += BLOCK)
-            copy(1, least(columns - n, BLOCK), from + row * from_step + n, 0, 0, blocks + (n * CHUNK + row * BLOCK), 0);
+            copy(1, least(columns - n, BLOCK), (Matrix){(T *)from + row * from_step + n, 0, 0},
+                 blocks + (n * CHUNK + row * BLOCK), 0);
 }
 
 /* `outer` for so many columns of left that their panels for a chunk of rows stay in the cache. */
-static void outer_part(long rows, long height, long columns, const T *g, long g_step, const T *left, long left_step,
-                       const long *index, T *out, long out_step)
+static void outer_part(long rows, long height, long columns, const T *g, long g_step, Matrix left, Matrix out)
 {
     T panels[PANELS] __attribute__((aligned(BYTES))), blocks[CHUNK * BLOCKS * BLOCK] __attribute__((aligned(BYTES)));
     long chunk = least(CHUNK, PANELS / ((columns + PANEL - 1) / PANEL * PANEL));
     for (long low = 0; low < rows; low += chunk) {
         long here = least(rows - low, chunk);
         for (long first = 0; first < columns; first += PANEL)
-            copy(here, least(columns - first, PANEL), left + first + (index ? 0 : low * left_step), left_step,
-                 index ? index + low : index, panels + first * chunk, whole_vectors(least(columns - first, PANEL)));
+            copy(here, least(columns - first, PANEL), columns_from(rows_from(left, low), first), panels + first * chunk,
+                 whole_vectors(least(columns - first, PANEL)));
         for (long n = 0; n < height; n += BLOCK) {
-            const T *block = blocks + n / BLOCK % BLOCKS * CHUNK * BLOCK;
+            Matrix block = {blocks + n / BLOCK % BLOCKS * CHUNK * BLOCK, 1, 0};
             if (n % (BLOCKS * BLOCK) == 0)
                 copy_blocks(here, least(height - n, BLOCKS * BLOCK), g + low * g_step + n, g_step, blocks);
             for (long first = 0; first < columns; first += PANEL)
                 for (long k = n; k < least(n + BLOCK, height); k += TILE)
-                    tile_of(least(height - k, TILE), least(columns - first, PANEL), here, block + k - n, 1, BLOCK,
-                            panels + first * chunk, 0, out + k * out_step + first, out_step, low > 0);
+                    tile_of(least(height - k, TILE), least(columns - first, PANEL), here, &block, k - n, BLOCK,
+                            panels + first * chunk, 0, &out, k, first, low > 0);
         }
     }
 }
 
-void outer(long rows, long height, long columns, const T *g, long g_step, const T *left, long left_step, const long *index,
-           T *out)
+void outer(long rows, long height, long columns, const T *g, long g_step, Matrix left, T *out)
 {
     if (!rows)
         memset(out, 0, height * columns * sizeof(T));
     for (long first = 0; first < columns; first += WIDEST)
-        outer_part(rows, height, least(columns - first, WIDEST), g, g_step, left + first, left_step, index, out + first, columns);
+        outer_part(rows, height, least(columns - first, WIDEST), g, g_step, columns_from(left, first),
+                   (Matrix){out + first, columns, 0});
 }
 
 void column_sums(long rows, long columns, const T *g, long g_step, T *out)

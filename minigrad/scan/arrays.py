@@ -257,8 +257,7 @@ def backward(run: Execution, g_ys: Named, g_last: Named) -> dict[str, Any]:
                for name, update in plan.carry.items()]
     back.step_by_step(carried)
     back.all_steps(half.after)
-    names = {f"d_{name}" for name in (*plan.carry, *step.pres)}
-    found = {name[2:]: back.value(node) for name, node in graph.outputs.items() if name not in names}
+    found = {name: back.value(node) for name, node in plan.gradients.items()}
     found |= {name: c.array for name, c in zip(plan.carry, carried)}
     return {**found, **_of_weights(back, half)}
 

@@ -7,13 +7,14 @@ rows of step 0, then those of step 1, ... A state is stored in blocks: block t h
 
 from __future__ import annotations
 
-from array import array
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cached_property, lru_cache
 from itertools import accumulate
 from typing import Any
 
 import numpy as np
+
+from .shares import Shares
 
 Named = Mapping[str, Any]               # arrays by name
 
@@ -42,32 +43,35 @@ class Rows:
         self.starts = [0, *accumulate(blocks)]
         self.total = self.offsets[-1]
         self.extents = (self.total, self.starts[-1], rows)
+        self._shares: dict[int, Shares] = {}
 
     @cached_property
     def tables(self) -> tuple[Any, ...]:
-        """For generated C, as int64: rows of each step; where they begin when packed, in a state's blocks before and after the
-        step; and for ragged rows their lengths, and where packed rows stand in the blocks before and after, else None."""
-        plain = tuple(np.array(values, np.int64) for values in (self.counts, self.offsets, self.starts[self.reverse:],
-                                                                self.starts[not self.reverse:]))
-        if self.index is None:
-            return (*plain, None, None, None)
-        lengths = (np.arange(self.rows) < plain[0][:, None]).sum(0)
-        return (*plain, lengths, self._block_rows(self.before), self._block_rows(self.after))
+        """For generated code, as int64: rows of each step; where they begin when packed, in a state's blocks before the step and
+        after it."""
+        return tuple(np.array(values, np.int64) for values in (self.counts, self.offsets, self.starts[self.reverse:],
+                                                               self.starts[not self.reverse:]))
 
     @cached_property
     def device_tables(self) -> list[Any]:
-        """The first four, where the arrays are."""
-        ends = list(accumulate(len(table) for table in self.tables[:4]))
-        whole = self.xp.asarray(np.concatenate(self.tables[:4]))
+        """The same, where the arrays are."""
+        ends = list(accumulate(len(table) for table in self.tables))
+        whole = self.xp.asarray(np.concatenate(self.tables))
         return [whole[end - len(table):end] for end, table in zip(ends, self.tables)]
 
     @cached_property
-    def told(self) -> array:
-        """What generated C is told, at the head of its struct: integers, and the addresses of the tables."""
-        return array("q", [self.steps, self.rows, self.total, int(self.reverse),
-                           *(0 if table is None else table.ctypes.data for table in self.tables)])
+    def lengths(self) -> np.ndarray:
+        """Of each row, the longest first."""
+        return (np.arange(self.rows) < self.tables[0][:, None]).sum(0)
 
-    def _block_rows(self, where: Any) -> np.ndarray:
+    def shares(self, count: int) -> Shares:
+        """The rows divided among so many threads; made once."""
+        if count not in self._shares:
+            self._shares[count] = Shares(self, count)
+        return self._shares[count]
+
+    def blocks(self, where: Callable[[int], slice]) -> np.ndarray:
+        """Where packed rows stand in a state's blocks, by `before` or `after`."""
         return np.concatenate([np.arange(where(t).start, where(t).stop) for t in range(self.steps)])
 
     def __iter__(self) -> Any:
@@ -154,20 +158,21 @@ class Rows:
     def ends(self) -> Any:
         """Of each row with steps, where the state at its end stands in blocks."""
         running = np.arange(self.counts[0])
-        return self.xp.asarray(np.array(self.starts)[self.tables[4][running]] + running)
+        return self.xp.asarray(np.array(self.starts)[self.lengths[running]] + running)
 
     def befores(self, blocks: Any) -> Any:
         """What all steps read, packed, from a state's blocks."""
-        return self._gathered(blocks, self.tables[5], self.rows if self.reverse else 0)
+        return self._gathered(blocks, self.before)
 
     def afters(self, blocks: Any) -> Any:
         """What all steps wrote, packed."""
-        return self._gathered(blocks, self.tables[6], 0 if self.reverse else self.rows)
+        return self._gathered(blocks, self.after)
 
-    def _gathered(self, blocks: Any, where: Any, first: int) -> Any:
+    def _gathered(self, blocks: Any, where: Callable[[int], slice]) -> Any:
         if self.index is None:
+            first = where(0).start
             return blocks[first:first + self.total]
-        return blocks[self.xp.asarray(where)]
+        return blocks[self.xp.asarray(self.blocks(where))]
 
     def summed(self, packed: Any) -> Any:
         """(rows, ...): of each row the sum over its steps."""

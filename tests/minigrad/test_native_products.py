@@ -18,12 +18,21 @@ DTYPES = ["float32", "float64"]
 examples = settings(max_examples=150, deadline=None, derandomize=True, database=None)
 
 
+class Matrix(ctypes.Structure):
+    """As the runtime's: rows that begin `step` apart, in the order of an index if there is one."""
+
+    _fields_ = (("at", ctypes.c_void_p), ("step", ctypes.c_long), ("index", ctypes.c_void_p))
+
+    def __init__(self, at, step, index=None):
+        super().__init__(at.ctypes.data, step, None if index is None else index.ctypes.data)
+
+
 def call(name, dtype, *args):
     """Arrays by their address, numbers as long."""
     function = runtime(dtype)[name]
     function.restype = None
     function(*(ctypes.c_void_p(a.ctypes.data) if isinstance(a, np.ndarray) else
-               ctypes.c_void_p(None) if a is None else ctypes.c_long(a) for a in args))
+               ctypes.c_void_p(None) if a is None else a if isinstance(a, Matrix) else ctypes.c_long(a) for a in args))
 
 
 def whole(rng, *shape):
@@ -83,14 +92,16 @@ sizes = st.lists(st.integers(1, 70), min_size=1, max_size=3)
 def test_products_of_packed_matrices(dtype):
     @examples
     @given(rows=st.integers(0, 20) | st.sampled_from([63, 64, 65, 130]), columns=sizes, depth=st.integers(0, 70), gaps=gaps,
-           transposed=st.booleans(), bias=st.booleans(), accumulate=st.booleans(), seed=st.integers(0, 1000))
-    @example(rows=5, columns=[150], depth=70, gaps=(1, 1), transposed=False, bias=True, accumulate=True, seed=0)
-    @example(rows=4, columns=[64, 64], depth=1, gaps=(0, 0), transposed=True, bias=False, accumulate=False, seed=0)
-    @example(rows=7, columns=[33, 47, 3], depth=0, gaps=(2, 0), transposed=False, bias=True, accumulate=False, seed=0)
-    def check(rows, columns, depth, gaps, transposed, bias, accumulate, seed):
+           transposed=st.booleans(), bias=st.booleans(), accumulate=st.booleans(), indexed=st.booleans(),
+           seed=st.integers(0, 1000))
+    @example(rows=5, columns=[150], depth=70, gaps=(1, 1), transposed=False, bias=True, accumulate=True, indexed=True, seed=0)
+    @example(rows=4, columns=[64, 64], depth=1, gaps=(0, 0), transposed=True, bias=False, accumulate=False, indexed=False, seed=0)
+    @example(rows=7, columns=[33, 47, 3], depth=0, gaps=(2, 0), transposed=False, bias=True, accumulate=False, indexed=True,
+             seed=0)
+    def check(rows, columns, depth, gaps, transposed, bias, accumulate, indexed, seed):
         rng = np.random.default_rng(seed)
         parts = [whole(rng, n, depth) for n in columns]
-        product_is_numpys(rng, dtype, rows, parts, "columns", transposed, gaps, bias, accumulate)
+        product_is_numpys(rng, dtype, rows, parts, "columns", transposed, gaps, bias, accumulate, indexed)
 
     check()
 
@@ -109,7 +120,7 @@ def test_products_of_matrices_packed_one_behind_the_other(dtype):
     check()
 
 
-def product_is_numpys(rng, dtype, rows, parts, along, transposed, gaps, bias, accumulate):
+def product_is_numpys(rng, dtype, rows, parts, along, transposed, gaps, bias, accumulate, indexed=False):
     matrix = np.concatenate(parts, axis=0 if along == "columns" else 1)
     columns, depth = matrix.shape
     packed = packed_from(parts, along, transposed, dtype)
@@ -119,9 +130,13 @@ def product_is_numpys(rng, dtype, rows, parts, along, transposed, gaps, bias, ac
     b[:columns] = whole(rng, columns)
     begin = whole(rng, rows, columns) if accumulate else np.full((rows, columns), np.nan)
     out = Result(begin, out_step, dtype)
-    call("product", dtype, rows, columns, depth, block[64:], left_step, packed, b if bias else None, out.block[64:], out_step,
-         int(accumulate))
-    out.check(left @ matrix.T + (b[:columns] if bias else 0) + (begin if accumulate else 0))
+    order = [rng.permutation(rows).astype(np.int64) if indexed else None for _ in range(2)]
+    call("product", dtype, rows, columns, depth, Matrix(block[64:], left_step, order[0]), packed, b if bias else None,
+         Matrix(out.block[64:], out_step, order[1]), int(accumulate))
+    expected = left @ matrix.T + (b[:columns] if bias else 0)
+    if indexed:
+        expected[order[1]] = expected[order[0]]
+    out.check(expected + (begin if accumulate else 0))
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -154,7 +169,8 @@ def test_sums_of_outer_products(dtype):
         left_block, left = strided(whole(rng, left_rows, columns), left_step, dtype)
         index = rng.permutation(left_rows)[:rows].astype(np.int64) if indexed else None
         out = Result(np.full((height, columns), np.nan), columns, dtype)
-        call("outer", dtype, rows, height, columns, g_block[64:], g_step, left_block[64:], left_step, index, out.block[64:])
+        call("outer", dtype, rows, height, columns, g_block[64:], g_step, Matrix(left_block[64:], left_step, index),
+             out.block[64:])
         out.check(g.T @ (left[index] if indexed else left))
 
     check()
@@ -179,7 +195,8 @@ def test_products_are_as_precise_as_their_sums(dtype, rng):
     """Of numbers that are not whole: within the error of adding up so many terms in this precision."""
     left, matrix = rng.standard_normal((13, 300)).astype(dtype), rng.standard_normal((77, 300)).astype(dtype)
     out = Result(np.zeros((13, 77)), 77, dtype)
-    call("product", dtype, 13, 77, 300, left, 300, packed_from([matrix], "columns", False, dtype), None, out.block[64:], 77, 0)
+    call("product", dtype, 13, 77, 300, Matrix(left, 300), packed_from([matrix], "columns", False, dtype), None,
+         Matrix(out.block[64:], 77), 0)
     exact = left.astype(np.longdouble) @ matrix.astype(np.longdouble).T
     scale = np.abs(left).astype(float) @ np.abs(matrix).astype(float).T
     assert (np.abs(out.view - exact) < 30 * np.finfo(dtype).eps * scale).all()
@@ -212,10 +229,17 @@ class Edge:
 
 edges = [Edge() for _ in range(4)]
 
+class Matrix(ctypes.Structure):
+    _fields_ = (("at", ctypes.c_void_p), ("step", ctypes.c_long), ("index", ctypes.c_void_p))
+
+def matrix(at, step, index=None):
+    return Matrix(at.ctypes.data, step, None if index is None else index.ctypes.data)
+
 def run(name, dtype, *args):
     f = runtime(dtype)[name]
     f.restype = None
-    f(*(ctypes.c_void_p(a.ctypes.data) if isinstance(a, np.ndarray) else ctypes.c_long(a) for a in args))
+    f(*(ctypes.c_void_p(a.ctypes.data) if isinstance(a, np.ndarray) else a if isinstance(a, Matrix) else ctypes.c_long(a)
+        for a in args))
 
 rng = np.random.default_rng(0)
 if sys.argv[1:]:
@@ -230,14 +254,14 @@ for dtype in ("float32", "float64"):
                 run("pack", dtype, edges[0].array(w.T, dtype), 1, columns, columns, depth, packed, 0, 0, columns, depth)
                 out = edges[2].array(np.zeros((rows, columns)), dtype)
                 for accumulate in (0, 1):
-                    run("product", dtype, rows, columns, depth, edges[0].array(a, dtype), depth, packed, 0, out, columns,
-                        accumulate)
+                    run("product", dtype, rows, columns, depth, matrix(edges[0].array(a, dtype), depth), packed, 0,
+                        matrix(out, columns), accumulate)
                 assert np.array_equal(out, 2 * a @ w.T)
                 g = rng.integers(-8, 9, (rows, columns))
                 out = edges[2].array(np.zeros((columns, depth)), dtype)
                 index = edges[3].array(np.arange(rows)[::-1], "int64")
-                run("outer", dtype, rows, columns, depth, edges[0].array(g, dtype), columns, edges[1].array(a, dtype), depth,
-                    index, out)
+                run("outer", dtype, rows, columns, depth, edges[0].array(g, dtype), columns,
+                    matrix(edges[1].array(a, dtype), depth, index), out)
                 assert np.array_equal(out, g.T @ a[::-1])
                 sums = edges[2].array(np.zeros(columns), dtype)
                 run("column_sums", dtype, rows, columns, edges[0].array(g, dtype), columns, sums)
@@ -265,5 +289,6 @@ def test_a_stretch_of_sizes_around_whole_vectors(rng):
             for rows in (1, 4, 6):
                 _, a = strided(whole(rng, rows, 3), 3, dtype)
                 out = Result(np.zeros((rows, columns)), after, dtype)
-                call("product", dtype, rows, columns, 3, np.ascontiguousarray(a), 3, packed, None, out.block[64:], after, 0)
+                call("product", dtype, rows, columns, 3, Matrix(np.ascontiguousarray(a), 3), packed, None,
+                     Matrix(out.block[64:], after), 0)
                 out.check(a @ w.T)

@@ -165,13 +165,35 @@ def test_more_threads_than_rows(count, monkeypatch, rng):
 
 
 def test_threads_change_no_number(monkeypatch, rng):
-    """But in sums over rows, which each thread begins anew."""
+    """But the last digits of gradients of parameters: sums over rows, which are added up in the order of the threads' shares."""
     layer = layer_of(rnn.PeepholeLSTM, rng, 5, 19, bidirectional=True)
     arguments = arguments_of(layer, rng, 6, 7, [6, 2, 0, 5, 5, 1, 6])
     found = []
     for count in (1, 2, 5):
         use_threads(monkeypatch, count)
         found.append(copies(run(layer, arguments, "native")))
+    for other in found[1:]:
+        for name, value in found[0].items():
+            np.testing.assert_allclose(other[name], value, rtol=1e-11 * ("layers." in name), atol=0, err_msg=name)
+
+
+def test_shares_are_done_by_any_number_of_threads(monkeypatch, rng):
+    """Where others have the workers, or no more can be had, one thread does what several would have done, and finds the same."""
+    layer, found = layer_of(rnn.GRU, rng, bidirectional=True, num_layers=2), []
+    arguments = arguments_of(layer, rng, 30, 7, rng.integers(0, 31, 7))
+    use_threads(monkeypatch, 3)
+    for most in (3, 2, 1):
+        init = Native.__init__
+
+        def fewer(self, *given, init=init, most=most):
+            init(self, *given)
+            run_task = self.run_task
+            self.run_task = lambda task, data, threads: run_task(task, data, min(threads, most))
+        monkeypatch.setattr(Native, "__init__", fewer)
+        for cell in (cell for by_direction in layer.layers for cell in by_direction.values()):
+            cell._steps.clear()
+        found.append(copies(run(layer, arguments, "native")))
+        monkeypatch.setattr(Native, "__init__", init)
     for other in found[1:]:
         for name, value in found[0].items():
             np.testing.assert_array_equal(other[name], value, err_msg=name)

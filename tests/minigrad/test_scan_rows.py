@@ -66,3 +66,33 @@ def test_states_begin_and_end_where_each_row_does(reverse):
     for t in rows:
         blocks[rows.after(t)] = blocks[rows.before(t)] + 10
     assert rows.unsort(rows.last(blocks, rows.sort(first)))[:, 0].tolist() == [20, 41, 2, 13]
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 7])
+@pytest.mark.parametrize("reverse", [False, True])
+@pytest.mark.parametrize("lengths", [None, LENGTHS, np.array([9, 1, 1, 1]), np.array([0, 0, 0, 0])], ids=str)
+def test_shares_hold_each_row_once_packed_by_steps(lengths, reverse, count):
+    steps = 9
+    rows = Rows(steps, 4, lengths, reverse)
+    shares = rows.shares(count)
+    assert rows.shares(count) is shares
+    cuts, places, order, before, after = shares.tables[4:]
+    assert cuts[0] == places[0] == 0 and cuts[-1] == 4 and places[-1] == rows.total and (np.diff(cuts) >= 0).all()
+    order = np.arange(rows.total) if order is None else order
+    of_step = np.repeat(np.arange(steps), rows.counts)
+    for share in range(count):
+        own = order[places[share]:places[share + 1]]
+        assert (np.diff(own) > 0).all() and set(rows.owners()[own]) <= set(range(cuts[share], cuts[share + 1]))
+        assert len(own) == rows.lengths[cuts[share]:cuts[share + 1]].sum()
+    assert sorted(order) == list(range(rows.total))
+    for blocks, where in ((before, rows.before), (after, rows.after)):
+        blocks = order + where(0).start if blocks is None else blocks
+        assert blocks.tolist() == [where(of_step[k]).start + rows.owners()[k] for k in order]
+    values = np.arange(rows.total)[:, None] * 1.0
+    assert np.array_equal(shares.packed(values[order]), values)
+
+
+def test_shares_have_about_as_many_rows_of_steps(rng):
+    rows = Rows(50, 40, rng.integers(1, 51, 40))
+    sizes = np.diff(rows.shares(4).tables[5])
+    assert sizes.sum() == rows.total and abs(sizes - rows.total / 4).max() <= 50

@@ -16,9 +16,10 @@ from ...native import Arena, Memory, address, contiguous, library, runtime, thre
 from ...native.build import CTYPES
 from ...symbol import Symbol
 from ..memory.again import way_back
-from ..memory.homes import AFTER_STEP, BEFORE_STEP, INTEGERS, ONCE, PACKED, ROW, TABLES, THREAD, Field, Home
+from ..memory.homes import AFTER_STEP, BEFORE_STEP, ONCE, PACKED, PARTIAL, ROW, SHARE, Field, Home
 from ..passes.plan import Plan
 from ..rows import Named, Rows
+from ..shares import INTEGERS, TABLES
 from .program import Program, program
 
 SMALL = 1_000_000               # multiply-adds of a half below which a second thread costs more than it brings
@@ -52,7 +53,7 @@ class Native:
         self.states = [(name, self.homes.forward[id(inputs[name])]) for name in plan.carry]
         outlive = {self.homes.forward[id(plan.step.graph.outputs[name])].field for name in plan.results}
         self.outlive = outlive - {self.homes.work}          # fields of the outputs, which are there when the run is gone
-        self.outputs = self._outputs()
+        self.outputs = plan.gradients
         self.weights, self.added = self._weights()
         self.merged = dict.fromkeys(own for _, own, _ in self.weights)
         self.seeds = {name: self.homes.names[f"g_{name}"] for name in (*plan.results, *plan.carry.values())
@@ -79,10 +80,12 @@ class Native:
             if len(self._layouts) > 1000:
                 self._layouts.clear()
             total, blocks, width = rows.extents
-            count = {PACKED: total, BEFORE_STEP: blocks, ROW: width, ONCE: 1, THREAD: threads}
-            own, results = [{name: (count[f.kind], *known(f.size, sizes)) for name, f in fields.items()}
+            count = {PACKED: total, BEFORE_STEP: blocks, ROW: width, ONCE: 1, SHARE: threads}
+            own, results = [{name: (count[f.kind], *known(f.size, sizes)) for name, f in fields.items() if f.kind in count}
                             for fields in self.fields[half]]
-            together = {name: shape for name, shape in results.items() if self.homes.fields[name].kind in (ONCE, THREAD)
+            own |= {name: (threads - 1, *f.size) for name, f in self.fields[half][0].items()
+                    if f.kind == PARTIAL and _in_rows(f, total, threads)}
+            together = {name: shape for name, shape in results.items() if self.homes.fields[name].kind in (ONCE, SHARE)
                         or prod(shape) * self.dtype.itemsize <= TOGETHER}
             alone = [{name: shape} for name, shape in results.items() if name not in together]
             self._layouts[key] = Layout(self._block(own), [n for n in own if n in self.visible],
@@ -112,12 +115,6 @@ class Native:
         first = {name: entry for entry in reversed(found) if (name := entry[0]) not in self.outputs}
         return [*first.values()], [entry for entry in found if first.get(entry[0]) is not entry]
 
-    def _outputs(self) -> dict[str, Symbol]:
-        """The gradients of inputs that are values of the backward half."""
-        half = self.plan.backward
-        inner = {f"d_{name}" for name in (*self.plan.carry, *self.plan.step.pres)}
-        return {name[2:]: node for name, node in half.flow.graph.outputs.items() if name not in inner} if half else {}
-
     def _fields(self, half: str) -> tuple[dict[str, Field], dict[str, Field]]:
         """Those that a half needs for itself, and those of its results; the others are given."""
         homes = self.homes
@@ -132,6 +129,13 @@ class Native:
         fields = {name: f for name, f in homes.fields.items() if f.half == half and name not in given}
         return ({name: f for name, f in fields.items() if name not in results},
                 {name: f for name, f in fields.items() if name in results})
+
+
+def _in_rows(gradient: Field, total: int, threads: int) -> bool:
+    """Is a sum over all rows better found by rows, a part by each thread, than by columns? Each then reads what it wrote, but
+    the parts have to be added up."""
+    columns = gradient.size[1] if len(gradient.size) > 1 else 1
+    return threads > 1 and 4 * columns * threads <= total  # type: ignore[operator]
 
 
 class Block(NamedTuple):
@@ -164,7 +168,8 @@ class Execution:
         self.arenas: dict[str, Arena] = {}
         self.late: dict[int, Any] = {}
         self.threads = threads() if rows.total * native.multiplications >= SMALL else 1
-        self.slots = rows.told + native.unknown
+        self.shares = rows.shares(self.threads)
+        self.slots = self.shares.told + native.unknown
         self._bind(given)
         self._make_room(FORWARD)
         self._begin(states)
@@ -264,7 +269,7 @@ class Execution:
         if home.field not in self.arrays:
             return self._from_work(home, node)
         array = self.arrays[home.field]
-        if home.kind == THREAD:
+        if home.kind == SHARE:
             return (array.sum(0) if len(array) > 1 else array[0]).reshape(known(node.shape, self.sizes))
         if home.kind == BEFORE_STEP:
             return self.rows.befores(array)
@@ -280,7 +285,8 @@ class Execution:
         layout = self.native.layout(FORWARD, self.rows, self.threads, self.sizes)
         work = self.arenas[FORWARD].memory.array(*layout.own.places[home.field], self.native.dtype)
         size = known(features(node), self.sizes)
-        return work[:, home.offset:home.offset + prod(size)].reshape(len(work), *size).copy()
+        values = work[:, home.offset:home.offset + prod(size)].reshape(len(work), *size)
+        return self.shares.packed(values) if home.field in self.native.program.private else values.copy()
 
     def _set(self, name: str, array: Any) -> None:
         self.arrays[name] = array

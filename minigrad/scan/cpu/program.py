@@ -1,5 +1,5 @@
-"""Program: a plan as C, the whole loop of each half one call. Threads share out rows and, where a product has no row of its
-own, columns; no thread waits for another within the loop."""
+"""Program: a plan as C, the whole loop of each half one call. It is made of parts, each done by all shares of the rows before the
+next begins; the loop is one part, so that no thread waits for another within it."""
 
 from __future__ import annotations
 
@@ -11,12 +11,11 @@ from ...graph import Region
 from ..memory.homes import (
     AFTER_STEP,
     BEFORE_STEP,
-    INTEGERS,
     ONCE,
     PACKED,
+    PARTIAL,
     ROW,
-    TABLES,
-    THREAD,
+    SHARE,
     Copy,
     Field,
     Home,
@@ -26,6 +25,7 @@ from ..passes.divide import AFTER, BEFORE, LOOP
 from ..passes.flow import Edge
 from ..passes.merge import Group
 from ..passes.plan import Half, Plan, Stage
+from ..shares import INTEGERS, TABLES
 
 FIRST = {PACKED: "packed + ", BEFORE_STEP: "before + ", AFTER_STEP: "after + ", ROW: ""}
 
@@ -36,6 +36,7 @@ class Program:
     homes:    where values live; every field of it is a pointer in the struct Run, in this order, after INTEGERS, TABLES
               and `sizes`.
     sizes:    sizes that are known at run time.
+    private:  fields of every step that no one else reads, in which rows are packed by shares.
     merged:   field of a gradient of merged weights (rows, columns) -> the edges whose gradients are its rows.
     scratch:  the axes of the values that each region's function keeps for itself.
     """
@@ -44,6 +45,7 @@ class Program:
     homes: Homes
     text: str
     sizes: list[str]
+    private: set[str]
     merged: dict[str, list[Edge]]
     scratch: list[list[tuple[Extent, ...]]]
 
@@ -61,6 +63,10 @@ class _Writer:
 
     def __post_init__(self) -> None:
         self.homes = Homes(self.plan)
+        results = [self.homes.of("forward", self.plan.step.graph.outputs[name]) for name in self.plan.results]
+        results += [self.homes.backward[id(node)] for node in self.plan.gradients.values() if id(node) in self.homes.backward]
+        seen = {*self.homes.names.values(), *(home.field for home in results)} - {self.homes.work}
+        self.private = {name for name, f in self.homes.fields.items() if f.kind == PACKED and name not in seen}
 
     def written(self) -> Program:
         halves = [("forward", self.plan.forward)]
@@ -70,46 +76,44 @@ class _Writer:
         sizes = sorted({d for f in self.homes.fields.values() for d in f.size if isinstance(d, str)})
         scratch = [f.scratch for f in self.functions if f.scratch]
         if scratch:
-            self._field("scratch", THREAD, ("scratch_size",), "forward")
+            self._field("scratch", SHARE, ("scratch_size",), "forward")
             sizes.append("scratch_size")
         struct = "\n".join([f"    long {', '.join(INTEGERS)};", f"    const long *{', *'.join(TABLES)};",
                             *(f"    long {name};" for name in sizes), *(f"    T *{name};" for name in self.homes.fields)])
         text = "\n".join(['#include "functions.h"\n#include "runtime.h"\n', f"typedef struct {{\n{struct}\n}} Run;\n",
                           *(f.text for f in self.functions), *bodies])
-        return Program(self.plan, self.homes, text, sizes, self.merged, scratch)
+        return Program(self.plan, self.homes, text, sizes, self.private, self.merged, scratch)
 
     # -- halves ---------------------------------------------------------------------------------------------------------------
     def _half(self, name: str, half: Half) -> str:
         self.half, self.name = half, name
         self.packs: list[str] = []
         self.started: set[str] = set()
-        sides = {BEFORE: self._at_once(half.before, BEFORE), LOOP: self._loop(half),
-                 AFTER: [*self._at_once(half.after, AFTER), *(self._of_weights() if name == "backward" else [])]}
-        biases = self._biases() if name == "forward" else []
-        packs = [f"if (thread == {k} % threads)\n        {pack}" for k, pack in enumerate(self.packs)]
-        body = [*biases, *packs, *(["barrier(threads);"] if packs or biases else [])]
-        for side in (BEFORE, LOOP, AFTER):
-            if sides[side]:
-                body += [f"/* {side} */" if side != LOOP else "/* step by step */", *sides[side]]
-        lines = "\n".join(f"    {line}" for line in body)
-        return (f"void {name}(void *data, long thread, long threads)\n{{\n    const Run *run = data;\n"
-                "    long first = share(run->rows, run->lengths, run->total, thread, threads);\n"
-                "    long last = share(run->rows, run->lengths, run->total, thread + 1, threads);\n"
-                "    long low = run->total * thread / threads, high = run->total * (thread + 1) / threads;\n"
-                f"    (void)first, (void)last, (void)low, (void)high;\n{lines}\n}}\n")
+        before, loop, after = self._at_once(half.before, BEFORE), self._loop(half), self._at_once(half.after, AFTER)
+        end = self._of_weights() if name == "backward" else []
+        packs = [f"if (share == {k} % run->shares)\n    {pack}" for k, pack in enumerate(self.packs)]
+        begin = [*(self._biases() if name == "forward" else []), *packs]
+        parts = [part for part in (begin, *before, loop, *after, *end) if part]
+        texts = [f"static void {name}_part_{k}(const Run *run, long share)\n{{\n    const Share own = share_of(share, run->shares, "
+                 "run->cuts, run->places, run->rows, run->total);\n"
+                 + "\n".join(f"    {line}" for line in "\n".join(part).split("\n")) + "\n}\n" for k, part in enumerate(parts)]
+        names = ", ".join(f"{name}_part_{k}" for k in range(len(parts)))
+        return "\n".join([*texts, f"void {name}(void *data, long thread, long threads)\n{{\n    const Run *run = data;\n"
+                          f"    void (*const parts[])(const Run *, long) = {{{names}}};\n"
+                          f"    for (long k = 0; k < {len(parts)}; ++k) {{\n        if (k)\n            barrier(threads);\n"
+                          "        for (long share = thread; share < run->shares; share += threads)\n"
+                          "            parts[k](run, share);\n    }\n}\n"])
 
-    def _at_once(self, stages: list[Stage], side: str) -> list[str]:
-        """Products over all rows of all steps; then, for each thread's own rows, the operations."""
-        out: list[str] = []
+    def _at_once(self, stages: list[Stage], side: str) -> list[list[str]]:
+        """Products over all rows of all steps; then, for each share's own rows, the operations: a part each."""
+        parts: list[list[str]] = []
         for k, stage in enumerate(stages):
-            region = self.half.regions[side][k]
             products = [line for group in stage.groups for line in self._product_at_once(group)]
-            rows = [*self._copies(self.homes.early, side, k), *self._region(region), *self._copies(self.homes.late, side, k)]
-            out += [*products, *(["barrier(threads);"] if products else [])]
-            if rows:
-                out += [*_steps(rows, "0"), "barrier(threads);"]
+            rows = [*self._copies(self.homes.early, side, k), *self._region(self.half.regions[side][k]),
+                    *self._copies(self.homes.late, side, k)]
+            parts += [products, _steps(rows, "0") if rows else []]
         end = self._copies(self.homes.late, side, -1)
-        return [*out, *(_steps(end, "0") if end else [])]
+        return [*parts, _steps(end, "0") if end else []]
 
     def _loop(self, half: Half) -> list[str]:
         lines = [] if half.loop else self._copies(self.homes.early, LOOP, 0)
@@ -120,11 +124,9 @@ class _Writer:
             lines += [*self._region(half.regions[LOOP][k]), *self._copies(self.homes.late, LOOP, k)]
         lines += self._copies(self.homes.late, LOOP, -1)
         if self.name == "backward" and lines:
-            lines += [f"memset({self._at(own, 'first')}, 0, (end - first) * {own.stride} * sizeof(T));"
-                      for own in self.homes.ends]
-        if not lines:
-            return []
-        return [*_steps(lines, "run->reverse" if self.name == "forward" else "!run->reverse"), "barrier(threads);"]
+            lines += [f"memset({self._at(home, 'own.first')}, 0, (end - own.first) * {home.stride} * sizeof(T));"
+                      for home in self.homes.ends]
+        return _steps(lines, "run->reverse" if self.name == "forward" else "!run->reverse") if lines else []
 
     def _field(self, name: str, kind: str, size: tuple[Extent, ...], half: str) -> None:
         self.homes.fields[name] = Field(kind, size, half)
@@ -132,17 +134,25 @@ class _Writer:
     # -- products -------------------------------------------------------------------------------------------------------------
     def _product_of_step(self, group: Group) -> list[str]:
         left, step, out, out_step = self._ends(group)
-        return [*self._begun(group, self._at(out, "first"), "end - first", out_step),
-                self._product(group, "end - first", self._at(left, "first"), step, self._at(out, "first"), out_step)]
+        source, target = self._at(left, "own.first"), self._at(out, "own.first")
+        return [*self._begun(group, target, "end - own.first", out_step),
+                self._product(group, "end - own.first", f"(Matrix){{{source}, {step}, 0}}", f"(Matrix){{{target}, {out_step}, 0}}")]
 
     def _product_at_once(self, group: Group) -> list[str]:
         left, step, out, out_step = self._ends(group)
-        if left.kind == PACKED:
-            begin = f"run->{out.field} + low * {out_step} + {out.offset}"
-            source = f"run->{left.field} + low * {step} + {left.offset}"
-            return [*self._begun(group, begin, "high - low", out_step),
-                    self._product(group, "high - low", source, step, begin, out_step)]
-        return [*_steps(self._product_of_step(group), "0")]         # a state's blocks have rows of several steps between
+        if left.kind != PACKED:                                 # a state's blocks have rows of several steps between
+            return _steps(self._product_of_step(group), "0")
+        source, target = self._all_rows(left), self._all_rows(out)
+        return [*self._begun(group, f"rows_from({target}, own.low).at", "own.high - own.low", out_step),
+                self._product(group, "own.high - own.low", f"rows_from({source}, own.low)", f"rows_from({target}, own.low)")]
+
+    def _all_rows(self, home: Home) -> str:
+        """The matrix of a value of all steps, its rows in the order of the shares."""
+        at, index = f"run->{home.field}", "0" if home.field in self.private else "run->by_share"
+        if home.kind in (BEFORE_STEP, AFTER_STEP):
+            index = f"run->{home.kind}_rows"
+            at = f"run->{home.field} + ({index} ? 0 : run->{home.kind}[0]) * {home.stride}"
+        return f"(Matrix){{{at}{f' + {home.offset}' if home.offset else ''}, {home.stride}, {index}}}"
 
     def _ends(self, group: Group) -> tuple[Home, str, Home, str]:
         """What is multiplied and where the result goes, with the distance of their rows."""
@@ -154,7 +164,7 @@ class _Writer:
         target = self.homes.of("backward", edge.target)
         return work, work.stride, target, target.stride
 
-    def _product(self, group: Group, rows: str, left: str, step: str, out: str, out_step: str) -> str:
+    def _product(self, group: Group, rows: str, left: str, out: str) -> str:
         columns, depth = self._shape(group)
         packed = self._packed(group, columns, depth)
         bias, accumulate = "0", 1
@@ -167,8 +177,7 @@ class _Writer:
             target = str(id(group.edges[0].target))
             accumulate = int(target in self.started)
             self.started.add(target)
-        return (f"product({rows}, {columns}, {depth}, {left}, {step}, run->{packed}, {bias},\n"
-                f"            {out}, {out_step}, {accumulate});")
+        return f"product({rows}, {columns}, {depth}, {left},\n        run->{packed}, {bias}, {out}, {accumulate});"
 
     def _begun(self, group: Group, out: str, rows: str, out_step: str) -> list[str]:
         """Of a product that goes on with some sums and begins others: those begin with their biases."""
@@ -215,29 +224,32 @@ class _Writer:
         for pre, names in self.plan.step.biases.items():
             own = self.plan.columns[pre]
             lines += [f"add(run->bias + {own.start}, run->{self.homes.names[n]}, {own.stop - own.start});" for n in names]
-        return ["if (thread == 0) {", *(f"    {line}" for line in lines), "}"]
+        return ["if (share == 0) {", *(f"    {line}" for line in lines), "}"]
 
-    def _of_weights(self) -> list[str]:
-        """Gradients of matrices and biases, from the gradients of all pre-activations: each thread its columns of these."""
+    def _of_weights(self) -> list[list[str]]:
+        """Gradients of matrices and biases, from the gradients of all pre-activations: a part that finds them, by shares, and one
+        that adds these up."""
         step, fed = self.plan.step, {e.pre for e in self.half.flow.edges}
-        lines = []
+        lines, sums = [], []
         for left, group in self.plan.deferred:
             home, width = self.homes.of("backward", left), left.shape[-1]
             name, height = f"d_weights_{len(self.merged)}", group.columns.stop - group.columns.start
             self.merged[name] = group.edges
-            self._field(name, ONCE, (height, width), "backward")
-            source, index = f"run->{home.field} + {home.offset}", "0"
-            if home.kind in (BEFORE_STEP, AFTER_STEP):
-                index = f"run->{home.kind}_rows"
-                source = f"run->{home.field} + ({index} ? 0 : run->{home.kind}[0]) * {home.stride}"
-            lines.append(f"outer_share(thread, threads, run->total, {height}, {width}, run->work + {group.columns.start}, "
-                         f"{self.plan.width},\n                {source}, {home.stride}, {index}, run->{name});")
+            others = self._summed(name, (height, width))
+            lines.append(f"outer_share(own, run->total, {height}, {width}, run->work + {group.columns.start}, {self.plan.width},\n"
+                         f"        {self._all_rows(home)}, run->{name}, run->{others});")
+            sums.append(f"sum_share(own, {height * width}, run->{name}, run->{others});")
         if any(names for pre, names in step.biases.items() if pre in fed):
-            self._field("d_bias", ONCE, (self.plan.width,), "backward")
-            width = self.plan.width
-            lines += [f"long begin = {width} * thread / threads, stop = {width} * (thread + 1) / threads;",
-                      f"column_sums(run->total, stop - begin, run->work + begin, {width}, run->d_bias + begin);"]
-        return lines
+            others, width = self._summed("d_bias", (self.plan.width,)), self.plan.width
+            lines.append(f"column_sums_share(own, run->total, {width}, run->work, {width}, run->d_bias, run->{others});")
+            sums.append(f"sum_share(own, {width}, run->d_bias, run->{others});")
+        return [lines, sums]
+
+    def _summed(self, name: str, size: tuple[Extent, ...]) -> str:
+        """A field for a sum over all rows, and the name of that for what the shares but the first find."""
+        self._field(name, ONCE, size, "backward")
+        self._field(f"{name}_others", PARTIAL, size, "backward")
+        return f"{name}_others"
 
     # -- rows -----------------------------------------------------------------------------------------------------------------
     def _region(self, region: Region) -> list[str]:
@@ -246,28 +258,30 @@ class _Writer:
         function = row_function(region, self.dtype)
         self.functions.append(function)
         places = [*(self._at(self.homes.of(self.name, x), "row") for x in (*region.inputs, *region.outputs)),
-                  *(["run->scratch + thread * run->scratch_size"] if function.scratch else [])]
+                  *(["run->scratch + share * run->scratch_size"] if function.scratch else [])]
         given = [*(f"run->{size}" for size in function.sizes), *places]
-        return ["for (long row = first; row < end; ++row)", f"    {function.name}(" + ",\n        ".join(given) + ");"]
+        return ["for (long row = own.first; row < end; ++row)", f"    {function.name}(" + ",\n        ".join(given) + ");"]
 
     def _copies(self, copies: dict[tuple[str, str, int], list[Copy]], side: str, k: int) -> list[str]:
         return [line for copy in copies.get((self.name, side, k), []) for line in (
-            "for (long row = first; row < end; ++row)",
+            "for (long row = own.first; row < end; ++row)",
             f"    memcpy({self._at(copy.target, 'row')}, {self._at(copy.source, 'row')}, {copy.size} * sizeof(T));")]
 
     def _at(self, home: Home, row: str) -> str:
         """A pointer to the value of a row."""
         if home.kind == ONCE:
             return f"run->{home.field}"
-        if home.kind == THREAD:
-            return f"run->{home.field} + thread * {home.stride}"
-        return f"run->{home.field} + ({FIRST[home.kind]}{row}) * {home.stride}" + (f" + {home.offset}" if home.offset else "")
+        if home.kind == SHARE:
+            return f"run->{home.field} + share * {home.stride}"
+        begin = "place + " if home.field in self.private else FIRST[home.kind]
+        return f"run->{home.field} + ({begin}{row}) * {home.stride}" + (f" + {home.offset}" if home.offset else "")
 
 
-def _steps(lines: list[str], reverse: str) -> list[str]:
-    """Lines for every step and the thread's own rows of it."""
-    return ["for (long k = 0; k < run->steps; ++k) {",
-            f"    long step = {reverse} ? run->steps - 1 - k : k, end = least(last, run->counts[step]);",
+def _steps(lines: list[str], down: str) -> list[str]:
+    """Lines for every step and the share's own rows of it. down: from the last step to the first?"""
+    return [f"for (long k = 0, down = {down}, place = (down ? own.stop : own.begin) - own.first; k < run->steps; ++k) {{",
+            "    long step = down ? run->steps - 1 - k : k, end = least(own.last, run->counts[step]);",
             "    long packed = run->offsets[step], before = run->before[step], after = run->after[step];",
             "    (void)packed, (void)before, (void)after;",
-            "    if (end <= first)", "        continue;", *(f"    {line}" for line in "\n".join(lines).split("\n")), "}"]
+            "    if (end <= own.first)", "        continue;", "    place -= down ? end - own.first : 0;",
+            *(f"    {line}" for line in "\n".join(lines).split("\n")), "    place += down ? 0 : end - own.first;", "}"]

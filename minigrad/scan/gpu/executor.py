@@ -13,7 +13,7 @@ from ...codegen.views import Unsupported, features, known
 from ...ops import reductions
 from ...symbol import Symbol
 from ..memory.again import way_back
-from ..memory.homes import AFTER_STEP, BEFORE_STEP, ONCE, PACKED, ROW, THREAD, Copy, Home, Homes
+from ..memory.homes import AFTER_STEP, BEFORE_STEP, ONCE, PACKED, ROW, SHARE, Copy, Home, Homes
 from ..passes.divide import AFTER, BEFORE
 from ..passes.merge import Group
 from ..passes.plan import Half, Plan
@@ -106,8 +106,7 @@ class Execution:
         for name, g in (*g_ys.items(), *((plan.carry[state], g) for state, g in g_last.items())):
             self._set(names[f"g_{name}"], g)
         self._half("backward", half)
-        inner = {f"d_{name}" for name in (*plan.carry, *plan.step.pres)}
-        found = {name[2:]: self._result(node) for name, node in half.flow.graph.outputs.items() if name not in inner}
+        found = {name: self._result(node) for name, node in plan.gradients.items()}
         found |= {name: self.arrays[names[f"g_{update}"]] for name, update in plan.carry.items()}
         fed = {e.pre for e in half.flow.edges}
         work = self.arrays[self.homes.work]
@@ -196,7 +195,7 @@ class Execution:
     def _keep(self, name: str, node: Symbol) -> None:
         """Put a value where the loop or the other half will look for it."""
         home, array = (self.homes.forward if name == "forward" else self.homes.backward).get(id(node)), self.computed[id(node)]
-        if home is None or home.kind == THREAD:
+        if home is None or home.kind == SHARE:
             return
         if home.field == self.homes.work:
             n = prod(known(features(node), self.sizes))
@@ -213,14 +212,14 @@ class Execution:
         """(rows, numbers): made when it is first used."""
         if name not in self.arrays:
             own = self.homes.fields[name]
-            rows = {PACKED: self.rows.total, ROW: self.rows.rows, BEFORE_STEP: self.rows.starts[-1], ONCE: 1, THREAD: 1}
+            rows = {PACKED: self.rows.total, ROW: self.rows.rows, BEFORE_STEP: self.rows.starts[-1], ONCE: 1, SHARE: 1}
             self.arrays[name] = self.xp.empty((rows[own.kind], prod(known(own.size, self.sizes))), self.gpu.dtype)
         return self.arrays[name]
 
     def _set(self, name: str, array: Any) -> None:
         kind = self.homes.fields[name].kind
         array = self.xp.ascontiguousarray(array, self.gpu.dtype)
-        flat = kind in (ONCE, THREAD) or array.ndim == 2
+        flat = kind in (ONCE, SHARE) or array.ndim == 2
         self.arrays[name] = array if flat else array.reshape(len(array), prod(array.shape[1:]))
 
     def step(self, home: Home) -> int:

@@ -15,7 +15,7 @@ from ...codegen.row_function import count_of, row_function
 from ...codegen.unit_function import unit_function, units_of
 from ...codegen.views import Extent, Unsupported, features
 from ...graph import Region
-from ..memory.homes import AFTER_STEP, BEFORE_STEP, ONCE, PACKED, ROW, THREAD, Copy, Home, Homes
+from ..memory.homes import AFTER_STEP, BEFORE_STEP, ONCE, PACKED, ROW, SHARE, Copy, Home, Homes
 from ..passes.divide import LOOP, sums_steps
 from ..passes.flow import Edge
 from ..passes.merge import Group
@@ -190,7 +190,7 @@ class _Writer:
         return ["for (T *at = room + threadIdx.x; at < free; at += blockDim.x)", "    *at = 0;", "__syncthreads();", *self.kept]
 
     def _region(self, region: Region) -> Action:
-        if any(sums_steps(y) and self.homes.of(self.name, y).kind == THREAD for y in region.outputs):
+        if any(sums_steps(y) and self.homes.of(self.name, y).kind == SHARE for y in region.outputs):
             raise Unsupported(f"{region.name}: a sum over rows, which several blocks would write")
         self.regions.append(region)
         units = units_of(region)

@@ -14,18 +14,18 @@ from ...symbol import Symbol
 from ..passes.divide import AFTER, LOOP, sums_steps
 from ..passes.plan import Half, Plan
 from ..passes.regions import of_rows
+from ..shares import INTEGERS, TABLES
 from .reuse import SIDES, Reuse, regions_of
 
-PACKED, BEFORE_STEP, AFTER_STEP, ROW, ONCE, THREAD = "packed", "before", "after", "row", "once", "thread"
-INTEGERS = ("steps", "rows", "total", "reverse")            # what a program is told beside its fields
-TABLES = ("counts", "offsets", "before", "after", "lengths", "before_rows", "after_rows")
+PACKED, BEFORE_STEP, AFTER_STEP, ROW, ONCE, SHARE = "packed", "before", "after", "row", "once", "share"
+PARTIAL = "partial"                                         # once for each share but the first
 RESERVED = (*INTEGERS, *TABLES, "S", "scratch", "scratch_size", "bias", "d_bias")
 
 
 class Home(NamedTuple):
     """A block of memory and, in it, where the value of a row begins: at `offset`, and `stride` (C) further for each row of
     its kind. Kinds: rows packed by steps; a state's blocks, as a step reads or writes them; rows of which only the current
-    step's are needed; once for all; once for each thread."""
+    step's are needed; once for all; once for each share of the rows, by which threads divide them."""
 
     field: str
     kind: str
@@ -224,7 +224,7 @@ class Homes:
     def _computed(self, half: Half, side: str, node: Symbol) -> Home:
         """A home of its own for a value that a region computes."""
         if sums_steps(node):
-            return self._own(node.name or "value", ROW if "B" in node.shape else THREAD, node, zero=True)
+            return self._own(node.name or "value", ROW if "B" in node.shape else SHARE, node, zero=True)
         return self._own(node.name or "value", PACKED if side != LOOP or any(node is n for n in half.stacked) else ROW, node)
 
     def _own(self, name: str, kind: str, node: Symbol, zero: bool = False) -> Home:

@@ -79,6 +79,13 @@ class Plan:
         return [name for name in self.step.graph.outputs if name not in self.carry.values() and not name.startswith("left.")]
 
     @cached_property
+    def gradients(self) -> dict[str, Symbol]:
+        """The gradients of inputs that are values of the backward half; the others are those of weights, biases and states."""
+        inner = {f"d_{name}" for name in (*self.carry, *self.step.pres)}
+        outputs = self.backward.flow.graph.outputs if self.backward else {}
+        return {name.removeprefix("d_"): node for name, node in outputs.items() if name not in inner}
+
+    @cached_property
     def kinds(self) -> dict[str, str]:
         """"step", "row" or "fixed" for each input that is given, by its shape; states and pre-activations are none."""
         return {name: "step" if "T" in leaf.shape else "row" if "B" in leaf.shape else "fixed"
