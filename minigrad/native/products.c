@@ -152,7 +152,8 @@ static void copy_blocks(long rows, long columns, const T *from, long from_step, 
 }
 
 /* `outer` for so many columns of left that their panels for a chunk of rows stay in the cache. */
-static void outer_part(long rows, long height, long columns, const T *g, long g_step, Matrix left, Matrix out)
+static void outer_part(long rows, long height, long columns, const T *g, long g_step, Matrix left, Matrix out,
+                       int accumulate)
 {
     T panels[PANELS] __attribute__((aligned(BYTES))), blocks[CHUNK * BLOCKS * BLOCK] __attribute__((aligned(BYTES)));
     long chunk = least(CHUNK, PANELS / ((columns + PANEL - 1) / PANEL * PANEL));
@@ -168,23 +169,24 @@ static void outer_part(long rows, long height, long columns, const T *g, long g_
             for (long first = 0; first < columns; first += PANEL)
                 for (long k = n; k < least(n + BLOCK, height); k += TILE)
                     tile_of(least(height - k, TILE), least(columns - first, PANEL), here, &block, k - n, BLOCK,
-                            panels + first * chunk, 0, &out, k, first, low > 0);
+                            panels + first * chunk, 0, &out, k, first, accumulate || low > 0);
         }
     }
 }
 
-void outer(long rows, long height, long columns, const T *g, long g_step, Matrix left, T *out)
+void outer(long rows, long height, long columns, const T *g, long g_step, Matrix left, T *out, int accumulate)
 {
-    if (!rows)
+    if (!rows && !accumulate)
         memset(out, 0, height * columns * sizeof(T));
     for (long first = 0; first < columns; first += WIDEST)
         outer_part(rows, height, least(columns - first, WIDEST), g, g_step, columns_from(left, first),
-                   (Matrix){out + first, columns, 0});
+                   (Matrix){out + first, columns, 0}, accumulate);
 }
 
-void column_sums(long rows, long columns, const T *g, long g_step, T *out)
+void column_sums(long rows, long columns, const T *g, long g_step, T *out, int accumulate)
 {
-    memset(out, 0, columns * sizeof(T));
+    if (!accumulate)
+        memset(out, 0, columns * sizeof(T));
     for (long row = 0; row < rows; ++row)
         for (long column = 0; column < columns; ++column)
             out[column] += g[row * g_step + column];

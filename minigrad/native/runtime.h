@@ -3,6 +3,11 @@
 #error "T is float or double"
 #endif
 
+/* Bytes of the rows of a stretch of steps, and how many these are at least and need to be at most. */
+#define CACHE (1 << 18)
+#define LEAST 128
+#define ENOUGH 256
+
 /* Pack a matrix of `columns` by `depth`, element (column, k) at source[column * step + k * stride], into a packed matrix of
    all_columns by all_depth, from column `at` and depth `low` on. */
 void pack(const T *source, long step, long stride, long columns, long depth, T *packed, long at, long low, long all_columns,
@@ -24,11 +29,11 @@ static inline Matrix columns_from(Matrix m, long low) { return (Matrix){m.at + l
    What stands behind the last element of bias, up to a whole panel, is read and not used. */
 void product(long rows, long columns, long depth, Matrix left, const T *packed, const T *bias, Matrix out, int accumulate);
 
-/* out (height, columns) = the sum over rows of g[row][n] left[row][column]. */
-void outer(long rows, long height, long columns, const T *g, long g_step, Matrix left, T *out);
+/* out (height, columns) = or += the sum over rows of g[row][n] left[row][column]. */
+void outer(long rows, long height, long columns, const T *g, long g_step, Matrix left, T *out, int accumulate);
 
-/* out (columns) = the sums of the columns of g (rows, columns). */
-void column_sums(long rows, long columns, const T *g, long g_step, T *out);
+/* out (columns) = or += the sums of the columns of g (rows, columns). */
+void column_sums(long rows, long columns, const T *g, long g_step, T *out, int accumulate);
 
 /* Run a task on so many threads, the caller being the first, and return when all are done. */
 typedef void (*Task)(void *data, long thread, long threads);
@@ -38,20 +43,6 @@ void run_task(Task task, void *data, long threads);
 void barrier(long threads);
 
 static inline long least(long a, long b) { return a < b ? a : b; }
-
-/* A share of the work: its own rows, `first` to `last` of those of a step, which packed by shares stand from `begin` to `stop`;
-   and what it does of that which needs no order of steps: rows `low` to `high` of all that are packed by shares. These are its
-   own, unless there are shares without rows. */
-typedef struct { long number, of, first, last, begin, stop, low, high; } Share;
-
-static inline Share share_of(long number, long shares, const long *cuts, const long *places, long rows, long total)
-{
-    Share own = {number, shares, cuts[number], cuts[number + 1], places[number], places[number + 1]};
-    own.low = rows < shares ? total * number / shares : own.begin;
-    own.high = rows < shares ? total * (number + 1) / shares : own.stop;
-    return own;
-}
-
 
 /* Every row of out (rows, columns) = bias. */
 static inline void fill(long rows, long columns, const T *bias, T *out, long out_step)
@@ -67,34 +58,107 @@ static inline void add(T *sum, const T *term, long count)
         sum[k] += term[k];
 }
 
-/* `outer` of all rows, which are packed by shares in g: each share its columns of g; or, if there is memory for what the others
-   find, its rows, and `sum_share` adds up. */
-static inline void outer_share(Share own, long rows, long height, long columns, const T *g, long g_step, Matrix left, T *out,
-                               T *others)
+/* How every program's data begins, as minigrad/scan/shares.py explains. */
+#define HEAD \
+    long steps, rows, total, reverse, shares; \
+    const long *counts, *offsets, *before, *after, *cuts, *places, *by_share, *before_rows, *after_rows;
+typedef struct { HEAD } Head;
+
+/* What a part of a program works on: of a share of the rows, `first` to `last` of those of a step, so many steps, the `from`th to
+   the `to`th in the order in which they are run. Packed by shares, these rows stand from `begin` to `stop`. What needs no order of
+   steps is done for the rows from `low` to `high`: the same, unless there are fewer rows than shares. */
+typedef struct { long number, of, first, last, from, to, begin, stop, low, high; } Share;
+typedef void (*Part)(const void *run, Share own);
+
+static inline Share share_of(const Head *h, long number)
+{
+    Share own = {number, h->shares, h->cuts[number], h->cuts[number + 1], 0, h->steps, h->places[number], h->places[number + 1]};
+    own.low = h->rows < h->shares ? h->total * number / h->shares : own.begin;
+    own.high = h->rows < h->shares ? h->total * (number + 1) / h->shares : own.stop;
+    return own;
+}
+
+/* A part of all shares, by so many threads; the next one may begin when all are here. */
+static inline void each_share(const void *run, long thread, long threads, Part part)
+{
+    for (long number = thread; number < ((const Head *)run)->shares; number += threads)
+        part(run, share_of(run, number));
+    barrier(threads);
+}
+
+/* Parts of which no row waits for another: each share on its own, one stretch of steps after the other, so that a stretch with
+   its rows of `width` numbers is still in the cache for the next part. down: from the last step to the first. */
+static inline void each_stretch(const void *run, long thread, long threads, long down, long width, const Part *parts, long count)
+{
+    const Head *h = run;
+    long most = CACHE / (long)sizeof(T) / (width ? width : 1);
+    if (h->rows < h->shares) {
+        for (long k = 0; k < count; ++k)
+            each_share(run, thread, threads, parts[k]);
+        return;
+    }
+    for (long number = thread; number < h->shares; number += threads) {
+        Share own = share_of(h, number);
+        long rows = own.last - own.first, steps = most < LEAST || !rows ? h->steps : (least(most, ENOUGH) + rows - 1) / rows;
+        long at = down ? own.stop : own.begin;
+        for (own.from = 0; own.from < h->steps; own.from = own.to) {
+            own.to = least(own.from + steps, h->steps);
+            long here = 0;
+            for (long k = own.from; k < own.to; ++k) {
+                long end = least(own.last, h->counts[down ? h->steps - 1 - k : k]);
+                here += end > own.first ? end - own.first : 0;
+            }
+            own.begin = own.low = down ? at - here : at;
+            own.stop = own.high = own.begin + here;
+            at = down ? own.begin : own.stop;
+            for (long k = 0; k < count; ++k)
+                parts[k](run, own);
+        }
+    }
+    barrier(threads);
+}
+
+/* A sum over all rows, which are packed by shares in g, is found by rows, where a single share has them all or there is memory
+   for what the others find, or else, at last, by columns. `outer_rows` and `outer_end` do this for `outer`. */
+static inline int by_rows(Share own, const T *others) { return own.of == 1 || others; }
+
+static inline void outer_rows(Share own, long height, long columns, const T *g, long g_step, Matrix left, T *out, T *others)
+{
+    if (by_rows(own, others))
+        outer(own.high - own.low, height, columns, g + own.low * g_step, g_step, rows_from(left, own.low),
+              own.number ? others + (own.number - 1) * height * columns : out, own.from > 0);
+}
+
+static inline void sum_others(Share own, long count, T *out, const T *others)
+{
+    long low = count * own.number / own.of, high = count * (own.number + 1) / own.of;
+    for (long other = 0; other < own.of - 1; ++other)
+        add(out + low, others + other * count + low, high - low);
+}
+
+static inline void outer_end(Share own, long rows, long height, long columns, const T *g, long g_step, Matrix left, T *out,
+                             T *others)
 {
     long tiles = (height + 3) / 4, low = least(tiles * own.number / own.of * 4, height);
     long high = least(tiles * (own.number + 1) / own.of * 4, height);
-    if (others)
-        outer(own.high - own.low, height, columns, g + own.low * g_step, g_step, rows_from(left, own.low),
-              own.number ? others + (own.number - 1) * height * columns : out);
+    if (by_rows(own, others))
+        sum_others(own, height * columns, out, others);
     else
-        outer(rows, high - low, columns, g + low, g_step, left, out + low * columns);
+        outer(rows, high - low, columns, g + low, g_step, left, out + low * columns, 0);
 }
 
-/* The same for `column_sums`. */
-static inline void column_sums_share(Share own, long rows, long columns, const T *g, long g_step, T *out, T *others)
+static inline void column_sums_rows(Share own, long columns, const T *g, long g_step, T *out, T *others)
+{
+    if (by_rows(own, others))
+        column_sums(own.high - own.low, columns, g + own.low * g_step, g_step,
+                    own.number ? others + (own.number - 1) * columns : out, own.from > 0);
+}
+
+static inline void column_sums_end(Share own, long rows, long columns, const T *g, long g_step, T *out, T *others)
 {
     long low = columns * own.number / own.of, high = columns * (own.number + 1) / own.of;
-    if (others)
-        column_sums(own.high - own.low, columns, g + own.low * g_step, g_step,
-                    own.number ? others + (own.number - 1) * columns : out);
+    if (by_rows(own, others))
+        sum_others(own, columns, out, others);
     else
-        column_sums(rows, high - low, g + low, g_step, out + low);
-}
-
-static inline void sum_share(Share own, long count, T *out, const T *others)
-{
-    long low = count * own.number / own.of, high = count * (own.number + 1) / own.of;
-    for (long other = 0; others && other < own.of - 1; ++other)
-        add(out + low, others + other * count + low, high - low);
+        column_sums(rows, high - low, g + low, g_step, out + low, 0);
 }

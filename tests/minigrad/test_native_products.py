@@ -156,22 +156,22 @@ def test_sums_of_outer_products(dtype):
     @given(rows=st.integers(0, 40) | st.sampled_from([127, 128, 129, 511, 512, 513, 1100]),
            height=st.integers(1, 40) | st.sampled_from([63, 64, 65, 150]),
            columns=st.integers(1, 150) | st.sampled_from([511, 512, 513, 1030]), gaps=gaps,
-           indexed=st.booleans(),
-           seed=st.integers(0, 1000))
-    @example(rows=1100, height=130, columns=1030, gaps=(3, 1), indexed=True, seed=0)
-    @example(rows=600, height=66, columns=520, gaps=(0, 0), indexed=False, seed=0)
-    @example(rows=0, height=5, columns=7, gaps=(0, 0), indexed=False, seed=0)
-    def check(rows, height, columns, gaps, indexed, seed):
+           indexed=st.booleans(), accumulate=st.booleans(), seed=st.integers(0, 1000))
+    @example(rows=1100, height=130, columns=1030, gaps=(3, 1), indexed=True, accumulate=True, seed=0)
+    @example(rows=600, height=66, columns=520, gaps=(0, 0), indexed=False, accumulate=False, seed=0)
+    @example(rows=0, height=5, columns=7, gaps=(0, 0), indexed=False, accumulate=False, seed=0)
+    def check(rows, height, columns, gaps, indexed, accumulate, seed):
         rng = np.random.default_rng(seed)
         g_step, left_step = height + gaps[0], columns + gaps[1]
         g_block, g = strided(whole(rng, rows, height), g_step, dtype)
         left_rows = rows + 7 if indexed else rows
         left_block, left = strided(whole(rng, left_rows, columns), left_step, dtype)
         index = rng.permutation(left_rows)[:rows].astype(np.int64) if indexed else None
-        out = Result(np.full((height, columns), np.nan), columns, dtype)
+        begin = whole(rng, height, columns) if accumulate else np.full((height, columns), np.nan)
+        out = Result(begin, columns, dtype)
         call("outer", dtype, rows, height, columns, g_block[64:], g_step, Matrix(left_block[64:], left_step, index),
-             out.block[64:])
-        out.check(g.T @ (left[index] if indexed else left))
+             out.block[64:], int(accumulate))
+        out.check(g.T @ (left[index] if indexed else left) + (begin if accumulate else 0))
 
     check()
 
@@ -179,13 +179,15 @@ def test_sums_of_outer_products(dtype):
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_sums_of_columns(dtype):
     @examples
-    @given(rows=st.integers(0, 50), columns=st.integers(0, 150), gap=st.integers(0, 5), seed=st.integers(0, 1000))
-    def check(rows, columns, gap, seed):
+    @given(rows=st.integers(0, 50), columns=st.integers(0, 150), gap=st.integers(0, 5), accumulate=st.booleans(),
+           seed=st.integers(0, 1000))
+    def check(rows, columns, gap, accumulate, seed):
         rng = np.random.default_rng(seed)
         block, g = strided(whole(rng, rows, columns), columns + gap, dtype)
-        out = Result(np.full((1, columns), np.nan), columns, dtype)
-        call("column_sums", dtype, rows, columns, block[64:], columns + gap, out.block[64:])
-        out.check(g.sum(0, keepdims=True))
+        begin = whole(rng, 1, columns) if accumulate else np.full((1, columns), np.nan)
+        out = Result(begin, columns, dtype)
+        call("column_sums", dtype, rows, columns, block[64:], columns + gap, out.block[64:], int(accumulate))
+        out.check(g.sum(0, keepdims=True) + (begin if accumulate else 0))
 
     check()
 
@@ -243,7 +245,7 @@ def run(name, dtype, *args):
 
 rng = np.random.default_rng(0)
 if sys.argv[1:]:
-    run("column_sums", "float64", 1, 9, edges[0].array(np.ones(8), "float64"), 9, np.zeros(9))
+    run("column_sums", "float64", 1, 9, edges[0].array(np.ones(8), "float64"), 9, np.zeros(9), 0)
 for dtype in ("float32", "float64"):
     for rows in (1, 3, 4, 5, 257):
         for columns in (1, 7, 8, 15, 16, 17, 31, 32, 33, 63, 64, 65, 130):
@@ -261,10 +263,10 @@ for dtype in ("float32", "float64"):
                 out = edges[2].array(np.zeros((columns, depth)), dtype)
                 index = edges[3].array(np.arange(rows)[::-1], "int64")
                 run("outer", dtype, rows, columns, depth, edges[0].array(g, dtype), columns,
-                    matrix(edges[1].array(a, dtype), depth, index), out)
+                    matrix(edges[1].array(a, dtype), depth, index), out, 0)
                 assert np.array_equal(out, g.T @ a[::-1])
                 sums = edges[2].array(np.zeros(columns), dtype)
-                run("column_sums", dtype, rows, columns, edges[0].array(g, dtype), columns, sums)
+                run("column_sums", dtype, rows, columns, edges[0].array(g, dtype), columns, sums, 0)
                 assert np.array_equal(sums, g.sum(0))
 print("done")
 """

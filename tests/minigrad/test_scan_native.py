@@ -158,6 +158,13 @@ def test_many_rows_and_steps(name, workers, rng):
     check_native(layer_of(SHIPPED[name], rng, 7, 9), rng, [(23, 41, None), (23, 41, lengths)])
 
 
+@ALL
+def test_several_stretches_of_steps(name, workers, rng):
+    """So many rows that a half is done in stretches, which end within the rows of a step or leave some rows none at all."""
+    lengths = rng.integers(0, 76, 11)
+    check_native(layer_of(SHIPPED[name], rng, bidirectional=True), rng, [(75, 11, None), (75, 11, lengths)])
+
+
 @pytest.mark.parametrize("count", [2, 4, 7, 16])
 def test_more_threads_than_rows(count, monkeypatch, rng):
     use_threads(monkeypatch, count)

@@ -25,7 +25,6 @@ from ..passes.divide import AFTER, BEFORE, LOOP
 from ..passes.flow import Edge
 from ..passes.merge import Group
 from ..passes.plan import Half, Plan, Stage
-from ..shares import INTEGERS, TABLES
 
 FIRST = {PACKED: "packed + ", BEFORE_STEP: "before + ", AFTER_STEP: "after + ", ROW: ""}
 
@@ -33,8 +32,8 @@ FIRST = {PACKED: "packed + ", BEFORE_STEP: "before + ", AFTER_STEP: "after + ", 
 @dataclass
 class Program:
     """text:     C, with a function `forward` and, if gradients are wanted, `backward`, for `run_task`.
-    homes:    where values live; every field of it is a pointer in the struct Run, in this order, after INTEGERS, TABLES
-              and `sizes`.
+    homes:    where values live; every field of it is a pointer in the struct Run, in this order, after the HEAD
+              of runtime.h and `sizes`.
     sizes:    sizes that are known at run time.
     private:  fields of every step that no one else reads, in which rows are packed by shares.
     merged:   field of a gradient of merged weights (rows, columns) -> the edges whose gradients are its rows.
@@ -78,8 +77,7 @@ class _Writer:
         if scratch:
             self._field("scratch", SHARE, ("scratch_size",), "forward")
             sizes.append("scratch_size")
-        struct = "\n".join([f"    long {', '.join(INTEGERS)};", f"    const long *{', *'.join(TABLES)};",
-                            *(f"    long {name};" for name in sizes), *(f"    T *{name};" for name in self.homes.fields)])
+        struct = "\n".join(["    HEAD", *(f"    long {name};" for name in sizes), *(f"    T *{name};" for name in self.homes.fields)])
         text = "\n".join(['#include "functions.h"\n#include "runtime.h"\n', f"typedef struct {{\n{struct}\n}} Run;\n",
                           *(f.text for f in self.functions), *bodies])
         return Program(self.plan, self.homes, text, sizes, self.private, self.merged, scratch)
@@ -89,20 +87,25 @@ class _Writer:
         self.half, self.name = half, name
         self.packs: list[str] = []
         self.started: set[str] = set()
-        before, loop, after = self._at_once(half.before, BEFORE), self._loop(half), self._at_once(half.after, AFTER)
-        end = self._of_weights() if name == "backward" else []
-        packs = [f"if (share == {k} % run->shares)\n    {pack}" for k, pack in enumerate(self.packs)]
+        parts = [*self._at_once(half.before, BEFORE), self._loop(half), *self._at_once(half.after, AFTER)]
+        sums, end = self._of_weights() if name == "backward" else ([], [])
+        packs = [f"if (own.number == {k} % own.of)\n    {pack}" for k, pack in enumerate(self.packs)]
         begin = [*(self._biases() if name == "forward" else []), *packs]
-        parts = [part for part in (begin, *before, loop, *after, *end) if part]
-        texts = [f"static void {name}_part_{k}(const Run *run, long share)\n{{\n    const Share own = share_of(share, run->shares, "
-                 "run->cuts, run->places, run->rows, run->total);\n"
-                 + "\n".join(f"    {line}" for line in "\n".join(part).split("\n")) + "\n}\n" for k, part in enumerate(parts)]
-        names = ", ".join(f"{name}_part_{k}" for k in range(len(parts)))
-        return "\n".join([*texts, f"void {name}(void *data, long thread, long threads)\n{{\n    const Run *run = data;\n"
-                          f"    void (*const parts[])(const Run *, long) = {{{names}}};\n"
-                          f"    for (long k = 0; k < {len(parts)}; ++k) {{\n        if (k)\n            barrier(threads);\n"
-                          "        for (long share = thread; share < run->shares; share += threads)\n"
-                          "            parts[k](run, share);\n    }\n}\n"])
+        parts = [part for part in (*parts, sums) if part]
+        bodies = {"begin": begin, **{f"part_{k}": part for k, part in enumerate(parts)}, "end": end}
+        texts = [f"static void {name}_{part}(const void *data, Share own)\n{{\n    const Run *run = data;\n"
+                 + "\n".join(f"    {line}" for line in "\n".join(lines).split("\n")) + "\n}\n"
+                 for part, lines in bodies.items() if lines]
+        calls = [f"static const Part parts[] = {{{', '.join(f'{name}_part_{k}' for k in range(len(parts)))}}};",
+                 f"each_share(data, thread, threads, {name}_begin);" if begin else "",
+                 f"each_stretch(data, thread, threads, {self._down()}, {self.plan.width}, parts, {len(parts)});",
+                 f"each_share(data, thread, threads, {name}_end);" if end else ""]
+        return "\n".join([*texts, f"void {name}(void *data, long thread, long threads)\n{{\n    const Run *run = data;",
+                          *(f"    {call}" for call in calls if call), "}\n"])
+
+    def _down(self) -> str:
+        """From the last step to the first?"""
+        return "run->reverse" if self.name == "forward" else "!run->reverse"
 
     def _at_once(self, stages: list[Stage], side: str) -> list[list[str]]:
         """Products over all rows of all steps; then, for each share's own rows, the operations: a part each."""
@@ -111,9 +114,8 @@ class _Writer:
             products = [line for group in stage.groups for line in self._product_at_once(group)]
             rows = [*self._copies(self.homes.early, side, k), *self._region(self.half.regions[side][k]),
                     *self._copies(self.homes.late, side, k)]
-            parts += [products, _steps(rows, "0") if rows else []]
-        end = self._copies(self.homes.late, side, -1)
-        return [*parts, _steps(end, "0") if end else []]
+            parts += [products, self._steps(rows)]
+        return [*parts, self._steps(self._copies(self.homes.late, side, -1))]
 
     def _loop(self, half: Half) -> list[str]:
         lines = [] if half.loop else self._copies(self.homes.early, LOOP, 0)
@@ -126,7 +128,17 @@ class _Writer:
         if self.name == "backward" and lines:
             lines += [f"memset({self._at(home, 'own.first')}, 0, (end - own.first) * {home.stride} * sizeof(T));"
                       for home in self.homes.ends]
-        return _steps(lines, "run->reverse" if self.name == "forward" else "!run->reverse") if lines else []
+        return self._steps(lines)
+
+    def _steps(self, lines: list[str]) -> list[str]:
+        """Lines for every step and the share's own rows of it."""
+        return [f"for (long k = own.from, down = {self._down()}, place = (down ? own.stop : own.begin) - own.first; k < own.to; ++k) {{",
+                "    long step = down ? run->steps - 1 - k : k, end = least(own.last, run->counts[step]);",
+                "    long packed = run->offsets[step], before = run->before[step], after = run->after[step];",
+                "    (void)packed, (void)before, (void)after;",
+                "    if (end <= own.first)", "        continue;", "    place -= down ? end - own.first : 0;",
+                *(f"    {line}" for line in "\n".join(lines).split("\n")), "    place += down ? 0 : end - own.first;", "}"
+                ] if lines else []
 
     def _field(self, name: str, kind: str, size: tuple[Extent, ...], half: str) -> None:
         self.homes.fields[name] = Field(kind, size, half)
@@ -141,7 +153,7 @@ class _Writer:
     def _product_at_once(self, group: Group) -> list[str]:
         left, step, out, out_step = self._ends(group)
         if left.kind != PACKED:                                 # a state's blocks have rows of several steps between
-            return _steps(self._product_of_step(group), "0")
+            return self._steps(self._product_of_step(group))
         source, target = self._all_rows(left), self._all_rows(out)
         return [*self._begun(group, f"rows_from({target}, own.low).at", "own.high - own.low", out_step),
                 self._product(group, "own.high - own.low", f"rows_from({source}, own.low)", f"rows_from({target}, own.low)")]
@@ -224,26 +236,27 @@ class _Writer:
         for pre, names in self.plan.step.biases.items():
             own = self.plan.columns[pre]
             lines += [f"add(run->bias + {own.start}, run->{self.homes.names[n]}, {own.stop - own.start});" for n in names]
-        return ["if (share == 0) {", *(f"    {line}" for line in lines), "}"]
+        return ["if (own.number == 0) {", *(f"    {line}" for line in lines), "}"]
 
-    def _of_weights(self) -> list[list[str]]:
-        """Gradients of matrices and biases, from the gradients of all pre-activations: a part that finds them, by shares, and one
-        that adds these up."""
+    def _of_weights(self) -> tuple[list[str], list[str]]:
+        """Gradients of matrices and biases, from the gradients of all pre-activations: a part for each stretch of steps, and one at
+        the end."""
         step, fed = self.plan.step, {e.pre for e in self.half.flow.edges}
-        lines, sums = [], []
+        rows, end = [], []
         for left, group in self.plan.deferred:
             home, width = self.homes.of("backward", left), left.shape[-1]
             name, height = f"d_weights_{len(self.merged)}", group.columns.stop - group.columns.start
             self.merged[name] = group.edges
-            others = self._summed(name, (height, width))
-            lines.append(f"outer_share(own, run->total, {height}, {width}, run->work + {group.columns.start}, {self.plan.width},\n"
-                         f"        {self._all_rows(home)}, run->{name}, run->{others});")
-            sums.append(f"sum_share(own, {height * width}, run->{name}, run->{others});")
+            given = (f"{height}, {width}, run->work + {group.columns.start}, {self.plan.width},\n"
+                     f"        {self._all_rows(home)}, run->{name}, run->{self._summed(name, (height, width))});")
+            rows.append(f"outer_rows(own, {given}")
+            end.append(f"outer_end(own, run->total, {given}")
         if any(names for pre, names in step.biases.items() if pre in fed):
-            others, width = self._summed("d_bias", (self.plan.width,)), self.plan.width
-            lines.append(f"column_sums_share(own, run->total, {width}, run->work, {width}, run->d_bias, run->{others});")
-            sums.append(f"sum_share(own, {width}, run->d_bias, run->{others});")
-        return [lines, sums]
+            width = self.plan.width
+            given = f"{width}, run->work, {width}, run->d_bias, run->{self._summed('d_bias', (width,))});"
+            rows.append(f"column_sums_rows(own, {given}")
+            end.append(f"column_sums_end(own, run->total, {given}")
+        return rows, end
 
     def _summed(self, name: str, size: tuple[Extent, ...]) -> str:
         """A field for a sum over all rows, and the name of that for what the shares but the first find."""
@@ -258,7 +271,7 @@ class _Writer:
         function = row_function(region, self.dtype)
         self.functions.append(function)
         places = [*(self._at(self.homes.of(self.name, x), "row") for x in (*region.inputs, *region.outputs)),
-                  *(["run->scratch + share * run->scratch_size"] if function.scratch else [])]
+                  *(["run->scratch + own.number * run->scratch_size"] if function.scratch else [])]
         given = [*(f"run->{size}" for size in function.sizes), *places]
         return ["for (long row = own.first; row < end; ++row)", f"    {function.name}(" + ",\n        ".join(given) + ");"]
 
@@ -272,16 +285,7 @@ class _Writer:
         if home.kind == ONCE:
             return f"run->{home.field}"
         if home.kind == SHARE:
-            return f"run->{home.field} + share * {home.stride}"
+            return f"run->{home.field} + own.number * {home.stride}"
         begin = "place + " if home.field in self.private else FIRST[home.kind]
         return f"run->{home.field} + ({begin}{row}) * {home.stride}" + (f" + {home.offset}" if home.offset else "")
 
-
-def _steps(lines: list[str], down: str) -> list[str]:
-    """Lines for every step and the share's own rows of it. down: from the last step to the first?"""
-    return [f"for (long k = 0, down = {down}, place = (down ? own.stop : own.begin) - own.first; k < run->steps; ++k) {{",
-            "    long step = down ? run->steps - 1 - k : k, end = least(own.last, run->counts[step]);",
-            "    long packed = run->offsets[step], before = run->before[step], after = run->after[step];",
-            "    (void)packed, (void)before, (void)after;",
-            "    if (end <= own.first)", "        continue;", "    place -= down ? end - own.first : 0;",
-            *(f"    {line}" for line in "\n".join(lines).split("\n")), "    place += down ? 0 : end - own.first;", "}"]
