@@ -55,6 +55,8 @@ def check_keywords(definition: Definition, given: dict[str, Any]) -> tuple[dict[
 
 def check_float(s: CellGraph, what: str, value: Any, dtype: np.dtype) -> None:
     """A layer computes in one dtype: anything else is refused at the door."""
+    if value.dtype is dtype:
+        return
     if value.dtype.kind != "f":
         raise TypeError(f"{s.name}: {what} holds {value.dtype}; turn symbols into vectors (minigrad.nn.Embedding) or convert "
                         f"numbers with .astype({dtype.name!r})")

@@ -107,10 +107,11 @@ class Layer(Module):
     def _entered(self, xs: Any) -> tuple[bool, Any]:
         """Is it one sequence? And xs with steps first."""
         xs = xs if isinstance(xs, Operators) else mg.tensor(xs, device=next(self.parameters(), mg.zeros(0)).device)
-        one, size = xs.ndim == 2, self.input_size
-        if xs.ndim not in (2, 3) or xs.shape[-1] != size:
+        shape, size = xs.shape, self.input_size
+        one = len(shape) == 2
+        if len(shape) not in (2, 3) or shape[-1] != size:
             axes = f"(batch, steps, {size})" if self.batch_first else f"(steps, batch, {size})"
-            raise mg.ShapeError(f"{self._title()}: {self._input()} must be {axes}, or (steps, {size}), not {xs.shape}")
+            raise mg.ShapeError(f"{self._title()}: {self._input()} must be {axes}, or (steps, {size}), not {shape}")
         xs = xs.expand_dims(1) if one else xs.swapaxes(0, 1) if self.batch_first else xs
         if not xs.shape[0]:
             raise mg.ShapeError(f"{self._title()}: {self._input()} has no steps")

@@ -62,8 +62,6 @@ class Native:
         self.axes = {id(node): features(node) for node in self.outputs.values()}
         self.fields = {half: self._fields(half) for half in self.halves}
         self.visible = {name for name, f in self.homes.fields.items() if f.zero or f.kind == BEFORE_STEP}
-        self.cleared = {half: [name for part in fields for name, f in part.items() if f.zero]
-                        for half, fields in self.fields.items()}
         self._layouts: dict[tuple, Layout] = {}
 
     def forward(self, rows: Rows, given: Named, states: Named) -> tuple[Named, Named, Any]:
@@ -242,8 +240,6 @@ class Execution:
                 slots[slot] = memory.address + offset
             for name, (offset, shape) in shapes.items():
                 arrays[name] = memory.array(offset, shape, dtype)
-        for name in self.native.cleared[half]:
-            arrays[name].fill(0)
 
     def _call(self, half: str) -> None:
         """What belongs to no step, and the program."""
@@ -266,9 +262,9 @@ class Execution:
         if id(node) in self.late:
             return self.late[id(node)]
         home = self.native.homes.of(half, node)
-        if home.field not in self.arrays:
+        array = self.arrays.get(home.field)
+        if array is None:
             return self._from_work(home, node)
-        array = self.arrays[home.field]
         if home.kind == SHARE:
             return (array.sum(0) if len(array) > 1 else array[0]).reshape(known(node.shape, self.sizes))
         if home.kind == BEFORE_STEP:

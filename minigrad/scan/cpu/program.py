@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from ...codegen.row_function import RowFunction, row_function
+from ...codegen.row_function import RowFunction, count_of, row_function
 from ...codegen.views import Extent
 from ...graph import Region
 from ..memory.homes import (
@@ -90,7 +90,7 @@ class _Writer:
         parts = [*self._at_once(half.before, BEFORE), self._loop(half), *self._at_once(half.after, AFTER)]
         sums, end = self._of_weights() if name == "backward" else ([], [])
         packs = [f"if (own.number == {k} % own.of)\n    {pack}" for k, pack in enumerate(self.packs)]
-        begin = [*(self._biases() if name == "forward" else []), *packs]
+        begin = [*self._cleared(), *(self._biases() if name == "forward" else []), *packs]
         parts = [part for part in (*parts, sums) if part]
         bodies = {"begin": begin, **{f"part_{k}": part for k, part in enumerate(parts)}, "end": end}
         texts = [f"static void {name}_{part}(const void *data, Share own)\n{{\n    const Run *run = data;\n"
@@ -102,6 +102,18 @@ class _Writer:
                  f"each_share(data, thread, threads, {name}_end);" if end else ""]
         return "\n".join([*texts, f"void {name}(void *data, long thread, long threads)\n{{\n    const Run *run = data;",
                           *(f"    {call}" for call in calls if call), "}\n"])
+
+    def _cleared(self) -> list[str]:
+        """What begins as 0: a share's own, and by the first one what all have together."""
+        count = {PACKED: "run->total * ", ROW: "run->rows * ", ONCE: "", SHARE: ""}
+        lines = []
+        for name, f in self.homes.fields.items():
+            if f.zero and f.half == self.name:
+                stride, alone = count_of(f.size, "run->"), f.kind == SHARE
+                at = f"run->{name} + own.number * {stride}" if alone else f"run->{name}"
+                lines += [*([] if alone else ["if (own.number == 0)"]),
+                          f"{'' if alone else '    '}memset({at}, 0, {count[f.kind]}{stride} * sizeof(T));"]
+        return lines
 
     def _down(self) -> str:
         """From the last step to the first?"""
