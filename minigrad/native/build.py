@@ -26,7 +26,7 @@ class NoCompiler(Exception):
 
 def library(source: str, dtype: str) -> ctypes.CDLL:
     """A C source, linked with the runtime for one dtype, as a loaded library. It is built if no earlier build is kept."""
-    headers = [HERE / "functions.h", HERE / "runtime.h"]
+    headers = [HERE / name for name in ("functions.h", "runtime.h", "shares.h")]
     runtime(dtype)                              # before what is linked with it, so that it is the one found broken if it is
     return _loaded(lambda: _built("cell", [source], headers, dtype, [runtime_path(dtype)]))
 

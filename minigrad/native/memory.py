@@ -4,6 +4,7 @@ programs take to fill them."""
 from __future__ import annotations
 
 import ctypes
+from collections.abc import Callable
 from math import prod
 from typing import Any
 
@@ -12,7 +13,8 @@ import numpy as np
 ALIGNMENT = 64                                      # bytes of the longest vector
 KEPT = 8                                            # blocks that wait for their next use
 
-_address, _first = ctypes.addressof, ctypes.c_char.from_buffer
+_address = ctypes.addressof
+_first: Callable[[Any], Any] = ctypes.c_char.from_buffer
 
 
 class Memory:

@@ -145,10 +145,14 @@ void product(long rows, long columns, long depth, Matrix left, const T *packed, 
 /* Rows of up to BLOCKS blocks: each block's together. Whole rows are read, as their distance is great. */
 static void copy_blocks(long rows, long columns, const T *from, long from_step, T *blocks)
 {
-    for (long row = 0; row < rows; ++row)
-        for (long n = 0; n < columns; n += BLOCK)
-            copy(1, least(columns - n, BLOCK), (Matrix){(T *)from + row * from_step + n, 0, 0},
-                 blocks + (n * CHUNK + row * BLOCK), 0);
+    long full = columns / BLOCK;
+    for (long row = 0; row < rows; ++row, from += from_step, blocks += BLOCK) {
+        for (long block = 0; block < full; ++block)
+            for (long v = 0; v < BLOCK; v += LANES)
+                *(U *)(blocks + block * CHUNK * BLOCK + v) = load(from + block * BLOCK + v);
+        if (full * BLOCK < columns)
+            memcpy(blocks + full * CHUNK * BLOCK, from + full * BLOCK, (columns - full * BLOCK) * sizeof(T));
+    }
 }
 
 /* `outer` for so many columns of left that their panels for a chunk of rows stay in the cache. */

@@ -60,7 +60,7 @@ class Loop:
             return ys, {name: state.expand_dims(0) for name, state in last.items()}
         given = {**values, **states}
         wanted = tuple([name for name in self.kinds if values[name].requires_grad])
-        tracked = grad_enabled() and (bool(wanted) or any([state.requires_grad for state in states.values()]))
+        tracked = grad_enabled() and (bool(wanted) or any(state.requires_grad for state in states.values()))
         first = next(iter(given.values()))._array
         runs = self.executor(wanted if tracked else None, compile, backends.of(first).xp, first.dtype)
         prologue = runs.plan.step.prologue

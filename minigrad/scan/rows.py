@@ -47,8 +47,8 @@ class Rows:
 
     @cached_property
     def tables(self) -> tuple[Any, ...]:
-        """For generated code, as int64: rows of each step; where they begin when packed, in a state's blocks before the step and
-        after it."""
+        """For generated code, as int64: rows of each step; where they begin when packed, in a state's blocks before the step
+        and after it."""
         return tuple(np.array(values, np.int64) for values in (self.counts, self.offsets, self.starts[self.reverse:],
                                                                self.starts[not self.reverse:]))
 

@@ -14,7 +14,7 @@ import numpy as np
 if TYPE_CHECKING:
     from .rows import Rows
 
-INTEGERS = ("steps", "rows", "total", "reverse", "shares")          # the HEAD of minigrad/native/runtime.h
+INTEGERS = ("steps", "rows", "total", "reverse", "shares")          # the HEAD of minigrad/native/shares.h
 TABLES = ("counts", "offsets", "before", "after", "cuts", "places", "by_share", "before_rows", "after_rows")
 
 

@@ -95,7 +95,8 @@ def test_products_of_packed_matrices(dtype):
            transposed=st.booleans(), bias=st.booleans(), accumulate=st.booleans(), indexed=st.booleans(),
            seed=st.integers(0, 1000))
     @example(rows=5, columns=[150], depth=70, gaps=(1, 1), transposed=False, bias=True, accumulate=True, indexed=True, seed=0)
-    @example(rows=4, columns=[64, 64], depth=1, gaps=(0, 0), transposed=True, bias=False, accumulate=False, indexed=False, seed=0)
+    @example(rows=4, columns=[64, 64], depth=1, gaps=(0, 0), transposed=True, bias=False, accumulate=False, indexed=False,
+             seed=0)
     @example(rows=7, columns=[33, 47, 3], depth=0, gaps=(2, 0), transposed=False, bias=True, accumulate=False, indexed=True,
              seed=0)
     def check(rows, columns, depth, gaps, transposed, bias, accumulate, indexed, seed):

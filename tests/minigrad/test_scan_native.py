@@ -172,7 +172,7 @@ def test_more_threads_than_rows(count, monkeypatch, rng):
 
 
 def test_threads_change_no_number(monkeypatch, rng):
-    """But the last digits of gradients of parameters: sums over rows, which are added up in the order of the threads' shares."""
+    """But the last digits of parameters' gradients: sums over rows, which are added up in the order of the shares."""
     layer = layer_of(rnn.PeepholeLSTM, rng, 5, 19, bidirectional=True)
     arguments = arguments_of(layer, rng, 6, 7, [6, 2, 0, 5, 5, 1, 6])
     found = []
@@ -185,7 +185,7 @@ def test_threads_change_no_number(monkeypatch, rng):
 
 
 def test_shares_are_done_by_any_number_of_threads(monkeypatch, rng):
-    """Where others have the workers, or no more can be had, one thread does what several would have done, and finds the same."""
+    """Where others have the workers, or no more can be had, one does what several would have done, and finds the same."""
     layer, found = layer_of(rnn.GRU, rng, bidirectional=True, num_layers=2), []
     arguments = arguments_of(layer, rng, 30, 7, rng.integers(0, 31, 7))
     use_threads(monkeypatch, 3)

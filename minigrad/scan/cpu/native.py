@@ -81,7 +81,7 @@ class Native:
             count = {PACKED: total, BEFORE_STEP: blocks, ROW: width, ONCE: 1, SHARE: threads}
             own, results = [{name: (count[f.kind], *known(f.size, sizes)) for name, f in fields.items() if f.kind in count}
                             for fields in self.fields[half]]
-            own |= {name: (threads - 1, *f.size) for name, f in self.fields[half][0].items()
+            own |= {name: (threads - 1, *known(f.size, sizes)) for name, f in self.fields[half][0].items()
                     if f.kind == PARTIAL and _in_rows(f, total, threads)}
             together = {name: shape for name, shape in results.items() if self.homes.fields[name].kind in (ONCE, SHARE)
                         or prod(shape) * self.dtype.itemsize <= TOGETHER}

@@ -1,5 +1,5 @@
-"""Program: a plan as C, the whole loop of each half one call. It is made of parts, each done by all shares of the rows before the
-next begins; the loop is one part, so that no thread waits for another within it."""
+"""Program: a plan as C, the whole loop of each half one call. Its parts, what comes before the loop, the loop, and what comes
+after it, work on one share of the rows and one stretch of steps: so no thread waits for another between them."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ FIRST = {PACKED: "packed + ", BEFORE_STEP: "before + ", AFTER_STEP: "after + ", 
 class Program:
     """text:     C, with a function `forward` and, if gradients are wanted, `backward`, for `run_task`.
     homes:    where values live; every field of it is a pointer in the struct Run, in this order, after the HEAD
-              of runtime.h and `sizes`.
+              of shares.h and `sizes`.
     sizes:    sizes that are known at run time.
     private:  fields of every step that no one else reads, in which rows are packed by shares.
     merged:   field of a gradient of merged weights (rows, columns) -> the edges whose gradients are its rows.
@@ -77,8 +77,9 @@ class _Writer:
         if scratch:
             self._field("scratch", SHARE, ("scratch_size",), "forward")
             sizes.append("scratch_size")
-        struct = "\n".join(["    HEAD", *(f"    long {name};" for name in sizes), *(f"    T *{name};" for name in self.homes.fields)])
-        text = "\n".join(['#include "functions.h"\n#include "runtime.h"\n', f"typedef struct {{\n{struct}\n}} Run;\n",
+        struct = "\n".join(["    HEAD", *(f"    long {name};" for name in sizes),
+                            *(f"    T *{name};" for name in self.homes.fields)])
+        text = "\n".join(['#include "functions.h"\n#include "shares.h"\n', f"typedef struct {{\n{struct}\n}} Run;\n",
                           *(f.text for f in self.functions), *bodies])
         return Program(self.plan, self.homes, text, sizes, self.private, self.merged, scratch)
 
@@ -144,7 +145,8 @@ class _Writer:
 
     def _steps(self, lines: list[str]) -> list[str]:
         """Lines for every step and the share's own rows of it."""
-        return [f"for (long k = own.from, down = {self._down()}, place = (down ? own.stop : own.begin) - own.first; k < own.to; ++k) {{",
+        return [f"for (long k = own.from, down = {self._down()},",
+                "        place = (down ? own.stop : own.begin) - own.first; k < own.to; ++k) {",
                 "    long step = down ? run->steps - 1 - k : k, end = least(own.last, run->counts[step]);",
                 "    long packed = run->offsets[step], before = run->before[step], after = run->after[step];",
                 "    (void)packed, (void)before, (void)after;",
@@ -157,17 +159,17 @@ class _Writer:
 
     # -- products -------------------------------------------------------------------------------------------------------------
     def _product_of_step(self, group: Group) -> list[str]:
-        left, step, out, out_step = self._ends(group)
-        source, target = self._at(left, "own.first"), self._at(out, "own.first")
-        return [*self._begun(group, target, "end - own.first", out_step),
-                self._product(group, "end - own.first", f"(Matrix){{{source}, {step}, 0}}", f"(Matrix){{{target}, {out_step}, 0}}")]
+        left, out = self._ends(group)
+        source, target = [f"(Matrix){{{self._at(home, 'own.first')}, {home.stride}, 0}}" for home in (left, out)]
+        return [*self._begun(group, self._at(out, "own.first"), "end - own.first", out.stride),
+                self._product(group, "end - own.first", source, target)]
 
     def _product_at_once(self, group: Group) -> list[str]:
-        left, step, out, out_step = self._ends(group)
+        left, out = self._ends(group)
         if left.kind != PACKED:                                 # a state's blocks have rows of several steps between
             return self._steps(self._product_of_step(group))
         source, target = self._all_rows(left), self._all_rows(out)
-        return [*self._begun(group, f"rows_from({target}, own.low).at", "own.high - own.low", out_step),
+        return [*self._begun(group, f"rows_from({target}, own.low).at", "own.high - own.low", out.stride),
                 self._product(group, "own.high - own.low", f"rows_from({source}, own.low)", f"rows_from({target}, own.low)")]
 
     def _all_rows(self, home: Home) -> str:
@@ -178,15 +180,13 @@ class _Writer:
             at = f"run->{home.field} + ({index} ? 0 : run->{home.kind}[0]) * {home.stride}"
         return f"(Matrix){{{at}{f' + {home.offset}' if home.offset else ''}, {home.stride}, {index}}}"
 
-    def _ends(self, group: Group) -> tuple[Home, str, Home, str]:
-        """What is multiplied and where the result goes, with the distance of their rows."""
+    def _ends(self, group: Group) -> tuple[Home, Home]:
+        """What is multiplied, and where the result goes."""
         edge = group.edges[0]
         work = self.homes.of("forward", self.plan.step.graph.inputs[edge.pre])._replace(offset=group.columns.start)
         if self.name == "forward":
-            left = self.homes.of("forward", edge.source)
-            return left, left.stride, work, work.stride
-        target = self.homes.of("backward", edge.target)
-        return work, work.stride, target, target.stride
+            return self.homes.of("forward", edge.source), work
+        return work, self.homes.of("backward", edge.target)
 
     def _product(self, group: Group, rows: str, left: str, out: str) -> str:
         columns, depth = self._shape(group)
@@ -251,8 +251,8 @@ class _Writer:
         return ["if (own.number == 0) {", *(f"    {line}" for line in lines), "}"]
 
     def _of_weights(self) -> tuple[list[str], list[str]]:
-        """Gradients of matrices and biases, from the gradients of all pre-activations: a part for each stretch of steps, and one at
-        the end."""
+        """Gradients of matrices and biases, from the gradients of all pre-activations: a part for each stretch of steps, and
+        one at the end."""
         step, fed = self.plan.step, {e.pre for e in self.half.flow.edges}
         rows, end = [], []
         for left, group in self.plan.deferred:
