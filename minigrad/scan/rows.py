@@ -7,7 +7,7 @@ rows of step 0, then those of step 1, ... A state is stored in blocks: block t h
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import cached_property, lru_cache
 from itertools import accumulate
 from typing import Any
@@ -36,12 +36,13 @@ class Rows:
         if lengths is not None and (lengths != steps).any():
             order = np.argsort(-lengths.astype(np.int64), kind="stable")
             self.counts = (lengths[None, :] > np.arange(steps)[:, None]).sum(1).tolist()
-            self.index = xp.asarray(np.concatenate([t * rows + order[:n] for t, n in enumerate(self.counts)]))
             self.order = xp.asarray(order)
         self.offsets = [0, *accumulate(self.counts)]
         blocks = [self.counts[0], *self.counts]
         self.starts = [0, *accumulate(blocks)]
         self.total = self.offsets[-1]
+        if self.order is not None:
+            self.index = xp.asarray(np.repeat(np.arange(steps) * rows, self.counts) + order[self.of_row])
         self.extents = (self.total, self.starts[-1], rows)
         self._shares: dict[int, Shares] = {}
 
@@ -70,9 +71,16 @@ class Rows:
             self._shares[count] = Shares(self, count)
         return self._shares[count]
 
-    def blocks(self, where: Callable[[int], slice]) -> np.ndarray:
-        """Where packed rows stand in a state's blocks, by `before` or `after`."""
-        return np.concatenate([np.arange(where(t).start, where(t).stop) for t in range(self.steps)])
+    @cached_property
+    def of_row(self) -> np.ndarray:
+        """The sorted row that each packed row belongs to."""
+        return np.arange(self.total) - np.repeat(self.offsets[:-1], self.counts)
+
+    @cached_property
+    def in_blocks(self) -> tuple[np.ndarray, np.ndarray]:
+        """Where packed rows stand in a state's blocks, as a step reads them and writes them."""
+        before, after = (np.repeat(table[:self.steps], self.counts) for table in self.tables[2:])
+        return self.of_row + before, self.of_row + after
 
     def __iter__(self) -> Any:
         """The steps in the order in which they run."""
@@ -162,17 +170,17 @@ class Rows:
 
     def befores(self, blocks: Any) -> Any:
         """What all steps read, packed, from a state's blocks."""
-        return self._gathered(blocks, self.before)
+        return self._gathered(blocks, 0)
 
     def afters(self, blocks: Any) -> Any:
         """What all steps wrote, packed."""
-        return self._gathered(blocks, self.after)
+        return self._gathered(blocks, 1)
 
-    def _gathered(self, blocks: Any, where: Callable[[int], slice]) -> Any:
+    def _gathered(self, blocks: Any, side: int) -> Any:
         if self.index is None:
-            first = where(0).start
+            first = self.starts[side != self.reverse]
             return blocks[first:first + self.total]
-        return blocks[self.xp.asarray(self.blocks(where))]
+        return blocks[self.xp.asarray(self.in_blocks[side])]
 
     def summed(self, packed: Any) -> Any:
         """(rows, ...): of each row the sum over its steps."""
@@ -184,5 +192,5 @@ class Rows:
         return total
 
     def owners(self) -> Any:
-        """The sorted row that each packed row belongs to, to spread a quantity of rows over the steps."""
-        return self.xp.asarray(np.concatenate([np.arange(n) for n in self.counts]))
+        """The same where the arrays are, to spread a quantity of rows over the steps."""
+        return self.xp.asarray(self.of_row)

@@ -32,9 +32,8 @@ class Shares:
         done = np.concatenate([[0], np.cumsum(rows.lengths)])
         cuts = np.searchsorted(done, rows.total * np.arange(count + 1) // count)
         cuts[-1] = rows.rows
-        self.by_share = None if count == 1 else np.argsort(np.searchsorted(cuts, rows.owners(), "right"), kind="stable")
-        blocks = [None if rows.index is None and self.by_share is None else self._ordered(rows.blocks(where))
-                  for where in (rows.before, rows.after)]
+        self.by_share = None if count == 1 else np.argsort(np.searchsorted(cuts, rows.of_row, "right"), kind="stable")
+        blocks = [None if rows.index is None and self.by_share is None else self._ordered(places) for places in rows.in_blocks]
         self.tables = (*rows.tables, *(None if table is None else np.ascontiguousarray(table, np.int64)
                                        for table in (cuts, done[cuts], self.by_share, *blocks)))
         self.told = array("q", [rows.steps, rows.rows, rows.total, int(rows.reverse), count,

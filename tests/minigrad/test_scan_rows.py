@@ -79,15 +79,15 @@ def test_shares_hold_each_row_once_packed_by_steps(lengths, reverse, count):
     cuts, places, order, before, after = shares.tables[4:]
     assert cuts[0] == places[0] == 0 and cuts[-1] == 4 and places[-1] == rows.total and (np.diff(cuts) >= 0).all()
     order = np.arange(rows.total) if order is None else order
-    of_step = np.repeat(np.arange(steps), rows.counts)
+    of_step, row_of = np.repeat(np.arange(steps), rows.counts), np.concatenate([np.arange(n) for n in rows.counts])
     for share in range(count):
         own = order[places[share]:places[share + 1]]
-        assert (np.diff(own) > 0).all() and set(rows.owners()[own]) <= set(range(cuts[share], cuts[share + 1]))
+        assert (np.diff(own) > 0).all() and set(row_of[own]) <= set(range(cuts[share], cuts[share + 1]))
         assert len(own) == rows.lengths[cuts[share]:cuts[share + 1]].sum()
     assert sorted(order) == list(range(rows.total))
     for blocks, where in ((before, rows.before), (after, rows.after)):
         blocks = order + where(0).start if blocks is None else blocks
-        assert blocks.tolist() == [where(of_step[k]).start + rows.owners()[k] for k in order]
+        assert blocks.tolist() == [where(of_step[k]).start + row_of[k] for k in order]
     values = np.arange(rows.total)[:, None] * 1.0
     assert np.array_equal(shares.packed(values[order]), values)
 
