@@ -165,6 +165,22 @@ def test_several_stretches_of_steps(name, workers, rng):
     check_native(layer_of(SHIPPED[name], rng, bidirectional=True), rng, [(75, 11, None), (75, 11, lengths)])
 
 
+@pytest.mark.parametrize("lengths", [None, [12, 0, 3, 12, 7]], ids=["whole", "ragged"])
+@pytest.mark.parametrize("name", ["LSTM", "GRU", "PeepholeLSTM"])
+def test_what_is_captured_stands_in_the_order_of_steps(name, lengths, workers, rng):
+    """Though within a program rows are packed by shares; gradients come back through it, too."""
+    layer = layer_of(SHIPPED[name], rng, bidirectional=True)
+    xs = mg.tensor(rng.standard_normal((12, 5, 3)), requires_grad=True)
+    found = []
+    for compile in ("native", False):
+        layer.compile, xs.grad = compile, None
+        layer.zero_grad()
+        ys, _, seen = layer(xs, lengths=lengths, capture=layer.quantities())
+        sum(((value ** 3).sum() for value in seen.values()), (ys ** 2).sum()).backward()
+        found.append({"ys": ys, **seen, "d_xs": xs.grad, **{f"d_{k}": p.grad for k, p in layer.named_parameters()}})
+    check_same(*found, 1e-11, name)
+
+
 @pytest.mark.parametrize("count", [2, 4, 7, 16])
 def test_more_threads_than_rows(count, monkeypatch, rng):
     use_threads(monkeypatch, count)
