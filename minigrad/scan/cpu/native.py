@@ -133,7 +133,7 @@ def _in_rows(gradient: Field, total: int, threads: int) -> bool:
     """Is a sum over all rows better found by rows, a part by each thread, than by columns? Each then reads what it wrote, but
     the parts have to be added up."""
     columns = gradient.size[1] if len(gradient.size) > 1 else 1
-    return threads > 1 and 4 * columns * threads <= total  # type: ignore[operator]
+    return threads > 1 and 8 * columns * threads <= total  # type: ignore[operator]
 
 
 class Block(NamedTuple):
