@@ -28,36 +28,33 @@ class Rows:
     starts:   where each block of a state begins.   order:    the rows, longest first, or None.
     index:    the place of each packed row in (steps * rows), or None where that is the order itself.
     extents:  of all packed rows, of all blocks of a state, and of one step.
+    tables:   for generated code, as int64: rows of each step; where they begin when packed, in a state's blocks before the step
+              and after it.
     """
 
     def __init__(self, steps: int, rows: int, lengths: np.ndarray | None = None, reverse: bool = False, xp: Any = np):
         self.steps, self.rows, self.reverse, self.xp = steps, rows, reverse, xp
         self.order = self.index = None
-        self.counts = [rows] * steps
-        self.lengths = np.full(rows, steps)
+        self.lengths, counts = np.full(rows, steps), np.full(steps, rows)
         if lengths is not None and (lengths != steps).any():
-            order = np.argsort(-lengths.astype(np.int64), kind="stable")
-            self.counts = (lengths[None, :] > np.arange(steps)[:, None]).sum(1).tolist()
+            lengths = lengths.astype(np.int64)
+            order = np.argsort(-lengths, kind="stable")
+            counts = rows - np.cumsum(np.bincount(lengths, minlength=steps))[:steps]
             self.order, self.lengths = xp.asarray(order), lengths[order]
-        self.offsets = [0, *accumulate(self.counts)]
-        blocks = [self.counts[0], *self.counts]
-        self.starts = [0, *accumulate(blocks)]
+        offsets = np.zeros(steps + 1, np.int64)
+        np.cumsum(counts, out=offsets[1:])
+        starts = np.concatenate([[0], counts[0] + offsets])
+        self.tables = counts, offsets, starts[reverse:], starts[not reverse:]
+        self.counts, self.offsets, self.starts = counts.tolist(), offsets.tolist(), starts.tolist()
         self.total = self.offsets[-1]
         if self.order is not None:
-            self.index = xp.asarray(np.repeat(np.arange(steps) * rows, self.tables[0]) + order[self.of_row])
+            self.index = xp.asarray(np.repeat(np.arange(steps) * rows, counts) + order[self.of_row])
         self.extents = (self.total, self.starts[-1], rows)
         self._shares: dict[int, Shares] = {}
 
     @cached_property
-    def tables(self) -> tuple[Any, ...]:
-        """For generated code, as int64: rows of each step; where they begin when packed, in a state's blocks before the step
-        and after it."""
-        return tuple(np.array(values, np.int64) for values in (self.counts, self.offsets, self.starts[self.reverse:],
-                                                               self.starts[not self.reverse:]))
-
-    @cached_property
     def device_tables(self) -> list[Any]:
-        """The same, where the arrays are."""
+        """The tables, where the arrays are."""
         ends = list(accumulate(len(table) for table in self.tables))
         whole = self.xp.asarray(np.concatenate(self.tables))
         return [whole[end - len(table):end] for end, table in zip(ends, self.tables)]

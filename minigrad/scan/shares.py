@@ -29,7 +29,8 @@ class Shares:
     """
 
     def __init__(self, rows: Rows, count: int):
-        done = np.concatenate([[0], np.cumsum(rows.lengths)])
+        done = np.zeros(rows.rows + 1, np.int64)
+        np.cumsum(rows.lengths, out=done[1:])
         cuts = np.searchsorted(done, rows.total * np.arange(count + 1) // count)
         cuts[-1] = rows.rows
         self.by_share = None if count == 1 else np.argsort(np.searchsorted(cuts, rows.of_row, "right"), kind="stable")
