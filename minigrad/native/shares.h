@@ -84,6 +84,9 @@ static inline void sum_others(Share own, long count, T *out, const T *others)
         add(out + low, others + other * count + low, high - low);
 }
 
+/* What each share has summed for itself, one behind the other, added to the first. */
+static inline void sum_shares(Share own, long count, T *sums) { sum_others(own, count, sums, sums + count); }
+
 static inline void outer_end(Share own, long rows, long height, long columns, const T *g, long g_step, Matrix left, T *out,
                              T *others)
 {

@@ -92,6 +92,8 @@ class _Writer:
         sums, end = self._of_weights() if name == "backward" else ([], [])
         packs = [f"if (own.number == {k} % own.of)\n    {pack}" for k, pack in enumerate(self.packs)]
         begin = [*self._cleared(), *(self._biases() if name == "forward" else []), *packs]
+        end += [f"sum_shares(own, {count_of(f.size, 'run->')}, run->{field});" for field, f in self.homes.fields.items()
+                if f.zero and f.kind == SHARE and f.half == name]
         parts = [part for part in (*parts, sums) if part]
         bodies = {"begin": begin, **{f"part_{k}": part for k, part in enumerate(parts)}, "end": end}
         texts = [f"static void {name}_{part}(const void *data, Share own)\n{{\n    const Run *run = data;\n"
