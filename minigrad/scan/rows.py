@@ -35,7 +35,7 @@ class Rows:
     def __init__(self, steps: int, rows: int, lengths: np.ndarray | None = None, reverse: bool = False, xp: Any = np):
         self.steps, self.rows, self.reverse, self.xp = steps, rows, reverse, xp
         self.order = self.index = None
-        self.lengths, counts = np.full(rows, steps), np.full(steps, rows)
+        self.lengths, counts = np.full(rows, steps), np.full(steps, rows, np.int64)
         if lengths is not None and (lengths != steps).any():
             lengths = lengths.astype(np.int64)
             order = np.argsort(-lengths, kind="stable")
@@ -172,7 +172,7 @@ class Rows:
 
     def _gathered(self, blocks: Any, side: int) -> Any:
         if self.index is None:
-            first = self.starts[side != self.reverse]
+            first = self.tables[2 + side][0]
             return blocks[first:first + self.total]
         return blocks.take(self.xp.asarray(self.in_blocks[side]), 0)
 

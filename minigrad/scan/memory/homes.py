@@ -19,7 +19,7 @@ from .reuse import SIDES, Reuse, regions_of
 
 PACKED, BEFORE_STEP, AFTER_STEP, ROW, ONCE, SHARE = "packed", "before", "after", "row", "once", "share"
 PARTIAL = "partial"                                         # once for each share but the first
-RESERVED = (*INTEGERS, *TABLES, "S", "scratch", "scratch_size", "bias", "d_bias")
+RESERVED = (*INTEGERS, *TABLES, "S", "scratch", "scratch_size", "bias", "d_bias", "d_bias_others")
 
 
 class Home(NamedTuple):
