@@ -11,7 +11,8 @@ void pack(const T *source, long step, long stride, long columns, long depth, T *
 /* A matrix: its rows begin `step` apart; row `row` is the index[row]th, unless index is NULL. */
 typedef struct { T *at; long step; const long *index; } Matrix;
 
-static inline T *row_of(Matrix m, long row) { return m.at + (m.index ? m.index[row] : row) * m.step; }
+static inline long nth(const long *index, long row) { return index ? index[row] : row; }
+static inline T *row_of(Matrix m, long row) { return m.at + nth(m.index, row) * m.step; }
 
 /* The same without its first rows, or columns. */
 static inline Matrix rows_from(Matrix m, long low)

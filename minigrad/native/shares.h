@@ -8,8 +8,8 @@
 
 /* How every program's data begins, as minigrad/scan/shares.py explains. */
 #define HEAD \
-    long steps, rows, total, reverse, shares; \
-    const long *counts, *offsets, *before, *after, *cuts, *places, *by_share, *before_rows, *after_rows;
+    long steps, rows, total, reverse, shares, before, after; \
+    const long *counts, *cuts, *places, *order, *at_step, *at_before;
 typedef struct { HEAD } Head;
 
 /* What a part of a program works on: of a share of the rows, `first` to `last` of those of a step, so many steps, the `from`th to
@@ -64,6 +64,15 @@ static inline void each_stretch(const void *run, long thread, long threads, long
         }
     }
     barrier(threads);
+}
+
+/* Of an array of all steps, the share's rows that have ended. */
+static inline void clear_ended(const void *run, Share own, T *all, long stride)
+{
+    const Head *h = run;
+    for (long step = 0; h->order && step < h->steps; ++step)
+        for (long row = h->counts[step] > own.first ? h->counts[step] : own.first; row < own.last; ++row)
+            memset(all + (step * h->rows + h->order[row]) * stride, 0, stride * sizeof(T));
 }
 
 /* A sum over all rows, which are packed by shares in g, is found by rows, where a single share has them all or there is memory

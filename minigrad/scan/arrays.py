@@ -11,6 +11,7 @@ from ..codegen import python_function, python_names
 from ..graph import Region
 from ..ops import reductions
 from ..symbol import Symbol
+from .packed import Packed, Pull
 from .passes.divide import LOOP
 from .passes.merge import Group
 from .passes.plan import Half, Plan, Stage
@@ -196,13 +197,13 @@ def compiled(region: Region, xp: Any, dtype: Any) -> Callable[..., tuple]:
     return region.functions[key]
 
 
-class Arrays:
+class Arrays(Packed):
     """A plan for the arrays of one module."""
 
     def __init__(self, plan: Plan, xp: Any):
         self.plan, self.xp = plan, xp
 
-    def forward(self, rows: Rows, given: Named, states: Named) -> tuple[Named, Named, Any]:
+    def run(self, rows: Rows, given: Named, states: Named) -> tuple[Named, Named, Pull]:
         y, last, run = forward(self.plan, rows, given, states, self.xp)
         return y, last, partial(backward, run)
 

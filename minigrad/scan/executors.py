@@ -13,11 +13,11 @@ from ..notice import notice
 from .arrays import Arrays
 from .cpu.native import Native
 from .gpu.executor import Gpu
+from .packed import Pull
 from .passes.plan import Plan
 from .rows import Named, Rows
 
 CHOICES = (True, False, "native", "numpy", "persistent", "stages")
-Pull = Callable[[Named, Named], dict[str, Any]]
 
 
 class Executor(Protocol):
@@ -26,12 +26,10 @@ class Executor(Protocol):
     plan: Plan
 
     def forward(self, rows: Rows, given: Named, states: Named) -> tuple[Named, Named, Pull]:
-        """given: inputs by name: of steps packed (total, ...), of rows sorted (rows, ...), others as they are. states:
-        (rows, size), sorted.
+        """given: inputs by name: of steps (steps, rows, ...), of rows (rows, ...), others as they are. states: (rows, size).
 
-        Returns the outputs packed, the last states (rows, size) sorted, and the way back: a function of the outputs' gradients,
-        packed, and the last states' ones, sorted, to which it may write, that returns the gradients by name: of steps packed,
-        of rows and states sorted.
+        Returns the outputs, 0 where a row has ended, the last states (rows, size), and the way back: a function of the outputs'
+        gradients and the last states' ones, to which it may write, that returns the gradients by name.
         """
 
 

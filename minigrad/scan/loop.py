@@ -80,13 +80,10 @@ class _Run:
     def __init__(self, loop: Loop, runs: Executor, inputs: dict[str, Tensor], states: tuple[str, ...], rows: Rows):
         self.loop, self.plan, self.inputs, self.states, self.rows = loop, runs.plan, inputs, states, rows
         given = {name: inputs[name]._array for name in runs.plan.kinds if name != loop.step}
-        for name, kind in runs.plan.moved.items():
-            given[name] = (rows.numbers(next(iter(inputs.values())).dtype) if name == loop.step else
-                           rows.pack(given[name]) if kind == "step" else rows.sort(given[name]))
-        begin = {name: rows.sort(inputs[name]._array) for name in states}
-        packed, last, self._back = runs.forward(rows, given, begin)
-        self.arrays = [rows.unpack(packed[name]) for name in loop.results]
-        self.arrays += [rows.unsort(last[name])[None] for name in states]
+        if loop.step in runs.plan.kinds:
+            given[loop.step] = rows.numbers(next(iter(inputs.values())).dtype)
+        ys, last, self._back = runs.forward(rows, given, {name: inputs[name]._array for name in states})
+        self.arrays = [*[ys[name] for name in loop.results], *[last[name][None] for name in states]]
 
     def pull(self, gradients: Mapping[int, Tensor]) -> list[Tensor | None]:
         """The gradients of all inputs, from those of the results by position."""
@@ -95,28 +92,17 @@ class _Run:
         given = [gradients[k]._array if k in gradients else None for k in range(len(self.arrays))]
         outputs = self.loop.results
         try:
-            found = self._back({name: self._packed(k, given[k]) for k, name in enumerate(outputs)},
-                               {name: self._own(name, g) for name, g in zip(self.states, given[len(outputs):])})
+            found = self._back({name: self._zeros(k) if given[k] is None else given[k] for k, name in enumerate(outputs)},
+                               {name: self._zeros(k)[0] if given[k] is None else given[k][0].copy()
+                                for k, name in enumerate(self.states, len(outputs))})
         except MemoryError as error:
             raise _too_large("backward", self.rows, self.arrays[0], error) from error
-        for name, kind in self.plan.moved.items():
-            if name in found:
-                found[name] = self.rows.unpack(found[name]) if kind == "step" else self.rows.unsort(found[name])
-        for name in self.states:
-            found[name] = self.rows.unsort(found[name])
         return [Tensor(found[name]) if name in found else None for name in self.inputs]
 
-    def _packed(self, k: int, g: Any) -> Any:
-        """An output's gradient as the executor takes it; zeros if nothing depends on the output."""
+    def _zeros(self, k: int) -> Any:
+        """The gradient of a result on which nothing depends."""
         like = self.arrays[k]
-        return self.rows.pack(self.rows.xp.zeros(like.shape, like.dtype) if g is None else g)
-
-    def _own(self, name: str, g: Any) -> Any:
-        """A last state's gradient, sorted, in an array that the executor may write to."""
-        rows, like = self.rows, self.inputs[name]._array
-        if g is None:
-            return rows.xp.zeros(like.shape, like.dtype)
-        return g[0].copy() if rows.order is None else rows.sort(g[0])
+        return self.rows.xp.zeros(like.shape, like.dtype)
 
     def _replayed(self, gradients: Mapping[int, Tensor]) -> list[Tensor | None]:
         """The same, through the eager loop from these very inputs, so that it can be differentiated again."""

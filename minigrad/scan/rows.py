@@ -23,34 +23,48 @@ class Rows:
     """steps, rows; `lengths` of the rows or None; `reverse` for the direction that begins at each row's end; `xp`, the module
     of the arrays that are packed.
 
-    lengths:  of the rows, the longest first.
-    counts:   rows of each step.                    offsets:  where they begin in a packed array; the last is the total.
-    starts:   where each block of a state begins.   order:    the rows, longest first, or None.
+    lengths:  of the rows, the longest first.       order:    the rows, longest first, or None; `sorted` in NumPy.
+    counts:   rows of each step; `running` in NumPy.    total:    their sum.
+    offsets:  where those of each step begin in a packed array; the last is the total.
+    starts:   where each block of a state begins.
     index:    the place of each packed row in (steps * rows), or None where that is the order itself.
-    extents:  of all packed rows, of all blocks of a state, and of one step.
-    tables:   for generated code, as int64: rows of each step; where they begin when packed, in a state's blocks before the step
-              and after it.
+    tables:   for kernels, as int64: rows of each step; where they begin when packed, in a state's blocks before the step and
+              after it.
     """
 
     def __init__(self, steps: int, rows: int, lengths: np.ndarray | None = None, reverse: bool = False, xp: Any = np):
         self.steps, self.rows, self.reverse, self.xp = steps, rows, reverse, xp
-        self.order = self.index = None
-        self.lengths, counts = np.full(rows, steps), np.full(steps, rows, np.int64)
+        self.order = self.sorted = None
+        self.lengths, self.running, self.total = np.full(rows, steps), np.full(steps, rows, np.int64), steps * rows
         if lengths is not None and (lengths != steps).any():
             lengths = lengths.astype(np.int64)
-            order = np.argsort(-lengths, kind="stable")
-            counts = rows - np.cumsum(np.bincount(lengths, minlength=steps))[:steps]
-            self.order, self.lengths = xp.asarray(order), lengths[order]
-        offsets = np.zeros(steps + 1, np.int64)
-        np.cumsum(counts, out=offsets[1:])
-        starts = np.concatenate([[0], counts[0] + offsets])
-        self.tables = counts, offsets, starts[reverse:], starts[not reverse:]
-        self.counts, self.offsets, self.starts = counts.tolist(), offsets.tolist(), starts.tolist()
-        self.total = self.offsets[-1]
-        if self.order is not None:
-            self.index = xp.asarray(np.repeat(np.arange(steps) * rows, counts) + order[self.of_row])
-        self.extents = (self.total, self.starts[-1], rows)
+            self.sorted = np.argsort(-lengths, kind="stable")
+            self.order, self.lengths, self.total = xp.asarray(self.sorted), lengths[self.sorted], int(lengths.sum())
+            self.running = rows - np.cumsum(np.bincount(lengths, minlength=steps))[:steps]
         self._shares: dict[int, Shares] = {}
+
+    @cached_property
+    def counts(self) -> list[int]:
+        return self.running.tolist()
+
+    @cached_property
+    def offsets(self) -> list[int]:
+        return [0, *accumulate(self.counts)]
+
+    @cached_property
+    def starts(self) -> list[int]:
+        return [0, *(self.counts[0] + offset for offset in self.offsets)]
+
+    @cached_property
+    def tables(self) -> tuple[np.ndarray, ...]:
+        starts = np.array(self.starts)
+        return self.running, np.array(self.offsets), starts[self.reverse:], starts[not self.reverse:]
+
+    @cached_property
+    def index(self) -> Any:
+        if self.sorted is None:
+            return None
+        return self.xp.asarray(np.repeat(np.arange(self.steps) * self.rows, self.running) + self.sorted[self.of_row])
 
     @cached_property
     def device_tables(self) -> list[Any]:
@@ -68,12 +82,12 @@ class Rows:
     @cached_property
     def of_row(self) -> np.ndarray:
         """The sorted row that each packed row belongs to."""
-        return np.arange(self.total) - np.repeat(self.tables[1][:-1], self.tables[0])
+        return np.arange(self.total) - np.repeat(self.offsets[:-1], self.running)
 
     @cached_property
     def in_blocks(self) -> tuple[np.ndarray, np.ndarray]:
         """Where packed rows stand in a state's blocks, as a step reads them and writes them."""
-        before, after = (np.repeat(table[:self.steps], self.tables[0]) for table in self.tables[2:])
+        before, after = (np.repeat(table[:self.steps], self.running) for table in self.tables[2:])
         return self.of_row + before, self.of_row + after
 
     def __iter__(self) -> Any:
@@ -137,8 +151,8 @@ class Rows:
         return None if self.order is None else self.xp.argsort(self.order)
 
     def numbers(self, dtype: Any) -> Any:
-        """(total, 1): the number of the step of each packed row."""
-        return self.xp.asarray(np.repeat(np.arange(self.steps), self.counts)[:, None].astype(dtype))
+        """(steps, rows, 1): the number of each row's step."""
+        return self.xp.asarray(np.repeat(np.arange(self.steps), self.rows).astype(dtype).reshape(self.steps, self.rows, 1))
 
     def begin(self, blocks: Any, first: Any) -> None:
         """Put the first states (rows, size) where the first step of each row reads them."""

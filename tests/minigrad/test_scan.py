@@ -132,7 +132,8 @@ def test_the_plan_agrees_with_the_loop_operation_by_operation(name, reverse, rng
 def test_every_quantity_of_a_row_can_be_an_output(name, reverse, rng):
     loop, values, states = loop_and_values(name, rng, 4, 3)
     graph = loop.graph
-    more = {f"y.{node.name}": node for node in graph.nodes if node.op and node.name and node.shape[:2] == ("T", "B")}
+    nodes = [*(node for node in graph.nodes if node.op and node.name), *graph.inputs.values()]
+    more = {f"y.{node.name}": node for node in nodes if node.shape[:2] == ("T", "B")}
     loop = Loop(Graph(graph.inputs, {**graph.outputs, **more}), loop.carry, loop.step)
     rows = Rows(4, 3, np.array([2, 0, 4]), reverse)
     expected, numpy, native = (results(loop, values, states, rows, compile) for compile in (False, "numpy", "native"))

@@ -76,23 +76,39 @@ def test_shares_hold_each_row_once_packed_by_steps(lengths, reverse, count):
     rows = Rows(steps, 4, lengths, reverse)
     shares = rows.shares(count)
     assert rows.shares(count) is shares
-    cuts, places, order, before, after = shares.tables[4:]
+    counts, cuts, places, order = shares.tables[:4]
     assert cuts[0] == places[0] == 0 and cuts[-1] == 4 and places[-1] == rows.total and (np.diff(cuts) >= 0).all()
-    order = np.arange(rows.total) if order is None else order
-    of_step, row_of = np.repeat(np.arange(steps), rows.counts), np.concatenate([np.arange(n) for n in rows.counts])
+    order = np.arange(4) if order is None else order
+    at_step = np.arange(rows.total) if shares.at_step is None else shares.at_step
     for share in range(count):
-        own = order[places[share]:places[share + 1]]
-        assert (np.diff(own) > 0).all() and set(row_of[own]) <= set(range(cuts[share], cuts[share + 1]))
-        assert len(own) == rows.lengths[cuts[share]:cuts[share + 1]].sum()
-    assert sorted(order) == list(range(rows.total))
-    for blocks, where in ((before, rows.before), (after, rows.after)):
-        blocks = order + where(0).start if blocks is None else blocks
-        assert blocks.tolist() == [where(of_step[k]).start + row_of[k] for k in order]
-    values = np.arange(rows.total)[:, None] * 1.0
-    assert np.array_equal(shares.packed(values[order]), values)
+        own = [(step, order[row]) for step in range(steps) for row in range(cuts[share], min(cuts[share + 1], counts[step]))]
+        assert [divmod(place, 4) for place in at_step[places[share]:places[share + 1]]] == own
+    whole = shares.whole(at_step[:, None] + 1)
+    in_use = np.arange(steps)[:, None] < (np.full(4, steps) if lengths is None else lengths)
+    assert np.array_equal(whole[:, :, 0], np.where(in_use, np.arange(steps * 4).reshape(steps, 4) + 1, 0))
+
+
+@pytest.mark.parametrize("count", [1, 3])
+@pytest.mark.parametrize("reverse", [False, True])
+@pytest.mark.parametrize("lengths", [None, [2, 4, 0, 1]])
+def test_programs_find_a_state_where_it_was_written(lengths, reverse, count):
+    """Of one block more than there are steps; what a step wrote stands at its place in (steps, rows)."""
+    rows = Rows(4, 4, None if lengths is None else np.array(lengths), reverse)
+    shares = rows.shares(count)
+    at_step, at_before = (np.arange(16) if table is None else table for table in (shares.at_step, shares.at_before))
+    states = np.full((5 * 4, 1), np.nan)
+    begin = 16 if reverse else 0
+    states[begin:begin + 4] = np.arange(4.0)[:, None]
+    for step in rows:
+        now = [k for k in range(rows.total) if at_step[k] // 4 == step]
+        states[shares.after + at_step[now]] = states[shares.before + at_before[now]] + 10
+    lengths = lengths or [4] * 4
+    assert shares.last(states)[:, 0].tolist() == [row + 10 * n for row, n in enumerate(lengths)]
+    written = states[shares.after:shares.after + 16].reshape(4, 4)
+    assert np.array_equal(~np.isnan(written), np.arange(4)[:, None] < lengths)
 
 
 def test_shares_have_about_as_many_rows_of_steps(rng):
     rows = Rows(50, 40, rng.integers(1, 51, 40))
-    sizes = np.diff(rows.shares(4).tables[5])
+    sizes = np.diff(rows.shares(4).tables[2])
     assert sizes.sum() == rows.total and abs(sizes - rows.total / 4).max() <= 50

@@ -52,6 +52,7 @@ class Native:
                          for k, d in enumerate(inputs[name].shape) if d == "S"]
         self.states = [(name, self.homes.forward[id(inputs[name])]) for name in plan.carry]
         outlive = {self.homes.forward[id(plan.step.graph.outputs[name])].field for name in plan.results}
+        self.told = {*self.homes.names.values()}            # fields of what is given
         self.outlive = outlive - {self.homes.work}          # fields of the outputs, which are there when the run is gone
         self.outputs = plan.gradients
         self.weights, self.added = self._weights()
@@ -67,22 +68,22 @@ class Native:
     def forward(self, rows: Rows, given: Named, states: Named) -> tuple[Named, Named, Any]:
         run = Execution(self, rows, given, states)
         y = {name: run.value(FORWARD, self.plan.step.graph.outputs[name]) for name in self.plan.results}
-        last = {name: run.last(home, states[name]) for name, home in self.states}
+        last = {name: run.last(home) for name, home in self.states}
         return y, last, way_back(run, lambda: Execution(self, rows, given, states))
 
     # -- what is the same in every run --------------------------------------------------------------------------------------
     def layout(self, half: str, rows: Rows, threads: int, sizes: dict[str, int]) -> Layout:
         """Where the fields that a half needs for itself stand in one block of memory, and the shapes of its results."""
-        key = (half, rows.extents, threads, *sizes.values())
+        key = (half, rows.total, rows.steps, rows.rows, threads, *sizes.values())
         if key not in self._layouts:
             if len(self._layouts) > 1000:
                 self._layouts.clear()
-            total, blocks, width = rows.extents
-            count = {PACKED: total, BEFORE_STEP: blocks, ROW: width, ONCE: 1, SHARE: threads}
-            own, results = [{name: (count[f.kind], *known(f.size, sizes)) for name, f in fields.items() if f.kind in count}
-                            for fields in self.fields[half]]
+            count = {PACKED: rows.steps * rows.rows, BEFORE_STEP: (rows.steps + 1) * rows.rows, ROW: rows.rows, ONCE: 1,
+                     SHARE: threads}
+            own, results = [{name: (rows.total if name in self.program.private else count[f.kind], *known(f.size, sizes))
+                             for name, f in fields.items() if f.kind in count} for fields in self.fields[half]]
             own |= {name: (threads - 1, *known(f.size, sizes)) for name, f in self.fields[half][0].items()
-                    if f.kind == PARTIAL and _in_rows(f, total, threads)}
+                    if f.kind == PARTIAL and _in_rows(f, rows.total, threads)}
             together = {name: shape for name, shape in results.items() if self.homes.fields[name].kind in (ONCE, SHARE)
                         or prod(shape) * self.dtype.itemsize <= TOGETHER}
             alone = [{name: shape} for name, shape in results.items() if name not in together]
@@ -118,7 +119,7 @@ class Native:
         homes = self.homes
         blocks = {home.field for _, home in self.states if home.kind == BEFORE_STEP}
         early = {homes.of(half, node).field for node in homes.once[half][0]}
-        given = {*homes.names.values()} - blocks | early
+        given = self.told - blocks | early
         if half == FORWARD:
             results = self.outlive
         else:
@@ -196,12 +197,13 @@ class Execution:
             if home.kind == ROW:
                 self._set(home.field, np.array(first, self.native.dtype))
             else:
-                self.rows.begin(self.arrays[home.field], first)
+                begin = self.rows.steps * self.rows.rows if self.rows.reverse else 0
+                self.arrays[home.field][begin:begin + self.rows.rows] = first
 
-    def last(self, home: Home, first: Any) -> Any:
-        """The last state, from the first one and where it lives."""
+    def last(self, home: Home) -> Any:
+        """The last state, from where it lives."""
         array = self.arrays[home.field]
-        return array if home.kind == ROW else self.rows.last(array, first)
+        return array if home.kind == ROW else self.shares.last(array)
 
     def backward(self, g_ys: Named, g_last: Named) -> dict[str, Any]:
         """The backward half: gradients by name."""
@@ -258,7 +260,7 @@ class Execution:
         return node.op.array(np, *given, **node.attributes)  # type: ignore[union-attr]
 
     def value(self, half: str, node: Symbol) -> Any:
-        """The numbers of a value: of steps packed, of rows sorted, others as they are."""
+        """The numbers of a value."""
         if id(node) in self.late:
             return self.late[id(node)]
         home = self.native.homes.of(half, node)
@@ -267,22 +269,26 @@ class Execution:
             return self._from_work(home, node)
         if home.kind == SHARE:
             return array[0].reshape(known(node.shape, self.sizes))      # where the program adds up what the shares found
-        if home.kind == BEFORE_STEP:
-            return self.rows.befores(array)
-        if home.kind == AFTER_STEP:
-            return self.rows.afters(array)
         if home.kind == ONCE:
             return array.reshape(known(node.shape, self.sizes))
-        axes = self.native.axes.get(id(node)) or features(node)
-        return array if array.shape[1:] == axes else array.reshape(-1 if array.size else len(array), *known(axes, self.sizes))
+        axes = known(self.native.axes.get(id(node)) or features(node), self.sizes)
+        return array.reshape(self.rows.rows, *axes) if home.kind == ROW else self._of_steps(home, array, axes)
+
+    def _of_steps(self, home: Home, array: Any, axes: list[int]) -> Any:
+        """(steps, rows, *axes): a copy if the rows that have ended hold anything."""
+        shares, steps, width, before = self.shares, self.rows.steps, self.rows.rows, home.kind == BEFORE_STEP
+        if home.kind != PACKED:
+            array = array[shares.before if before else shares.after:][:steps * width]
+        if self.rows.sorted is not None and (before or home.kind == PACKED and home.field in self.native.told):
+            return shares.whole(array.reshape(steps * width, *axes).take(shares.at_before if before else shares.at_step, 0))
+        return array.reshape(steps, width, *axes)
 
     def _from_work(self, home: Home, node: Symbol) -> Any:
         """A copy of a value that has no memory for itself, as that is used again."""
         layout = self.native.layout(FORWARD, self.rows, self.threads, self.sizes)
         work = self.arenas[FORWARD].memory.array(*layout.own.places[home.field], self.native.dtype)
         size = known(features(node), self.sizes)
-        values = work[:, home.offset:home.offset + prod(size)].reshape(len(work), *size)
-        return self.shares.packed(values) if home.field in self.native.program.private else values.copy()
+        return self.shares.whole(work[:, home.offset:home.offset + prod(size)].reshape(len(work), *size))
 
     def _set(self, name: str, array: Any) -> None:
         self.arrays[name] = array

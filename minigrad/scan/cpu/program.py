@@ -26,7 +26,9 @@ from ..passes.flow import Edge
 from ..passes.merge import Group
 from ..passes.plan import Half, Plan, Stage
 
-FIRST = {PACKED: "packed + ", BEFORE_STEP: "before + ", AFTER_STEP: "after + ", ROW: ""}
+# of what others than the program see: how many rows lie before the first, and the table of rows, as shares.py explains
+WHERE = {PACKED: ("0", "at_step"), BEFORE_STEP: ("run->before", "at_before"), AFTER_STEP: ("run->after", "at_step"),
+         ROW: ("0", "order")}
 
 
 @dataclass
@@ -64,7 +66,8 @@ class _Writer:
         self.homes = Homes(self.plan)
         results = [self.homes.of("forward", self.plan.step.graph.outputs[name]) for name in self.plan.results]
         results += [self.homes.backward[id(node)] for node in self.plan.gradients.values() if id(node) in self.homes.backward]
-        seen = {*self.homes.names.values(), *(home.field for home in results)} - {self.homes.work}
+        self.results = {home for home in results if home.field != self.homes.work}
+        seen = {*self.homes.names.values(), *(home.field for home in self.results)}
         self.private = {name for name, f in self.homes.fields.items() if f.kind == PACKED and name not in seen}
 
     def written(self) -> Program:
@@ -91,7 +94,7 @@ class _Writer:
         parts = [*self._at_once(half.before, BEFORE), self._loop(half), *self._at_once(half.after, AFTER)]
         sums, end = self._of_weights() if name == "backward" else ([], [])
         packs = [f"if (own.number == {k} % own.of)\n    {pack}" for k, pack in enumerate(self.packs)]
-        begin = [*self._cleared(), *(self._biases() if name == "forward" else []), *packs]
+        begin = [*self._cleared(), *self._ended(), *(self._biases() if name == "forward" else []), *packs]
         end += [f"sum_shares(own, {count_of(f.size, 'run->')}, run->{field});" for field, f in self.homes.fields.items()
                 if f.zero and f.kind == SHARE and f.half == name]
         parts = [part for part in (*parts, sums) if part]
@@ -108,15 +111,23 @@ class _Writer:
 
     def _cleared(self) -> list[str]:
         """What begins as 0: a share's own, and by the first one what all have together."""
-        count = {PACKED: "run->total * ", ROW: "run->rows * ", ONCE: "", SHARE: ""}
+        count = {ROW: "run->rows * ", ONCE: "", SHARE: ""}
         lines = []
         for name, f in self.homes.fields.items():
             if f.zero and f.half == self.name:
                 stride, alone = count_of(f.size, "run->"), f.kind == SHARE
                 at = f"run->{name} + own.number * {stride}" if alone else f"run->{name}"
+                rows = "run->total * " if name in self.private else count.get(f.kind, "run->steps * run->rows * ")
                 lines += [*([] if alone else ["if (own.number == 0)"]),
-                          f"{'' if alone else '    '}memset({at}, 0, {count[f.kind]}{stride} * sizeof(T));"]
+                          f"{'' if alone else '    '}memset({at}, 0, {rows}{stride} * sizeof(T));"]
         return lines
+
+    def _ended(self) -> list[str]:
+        """Results are 0 where rows have ended."""
+        given = {*self.homes.names.values()}
+        return [f"clear_ended(run, own, run->{home.field} + {WHERE[home.kind][0]} * {home.stride}, {home.stride});"
+                for home in sorted(self.results) if self.homes.fields[home.field].half == self.name
+                and (home.kind == AFTER_STEP or home.kind == PACKED and home.field not in given)]
 
     def _down(self) -> str:
         """From the last step to the first?"""
@@ -141,17 +152,15 @@ class _Writer:
             lines += [*self._region(half.regions[LOOP][k]), *self._copies(self.homes.late, LOOP, k)]
         lines += self._copies(self.homes.late, LOOP, -1)
         if self.name == "backward" and lines:
-            lines += [f"memset({self._at(home, 'own.first')}, 0, (end - own.first) * {home.stride} * sizeof(T));"
-                      for home in self.homes.ends]
+            lines += [f"for (long row = own.first; row < end; ++row)\n"
+                      f"    memset({self._at(home, 'row')}, 0, {home.stride} * sizeof(T));" for home in self.homes.ends]
         return self._steps(lines)
 
     def _steps(self, lines: list[str]) -> list[str]:
         """Lines for every step and the share's own rows of it."""
         return [f"for (long k = own.from, down = {self._down()},",
                 "        place = (down ? own.stop : own.begin) - own.first; k < own.to; ++k) {",
-                "    long step = down ? run->steps - 1 - k : k, end = least(own.last, run->counts[step]);",
-                "    long packed = run->offsets[step], before = run->before[step], after = run->after[step];",
-                "    (void)packed, (void)before, (void)after;",
+                "    long end = least(own.last, run->counts[down ? run->steps - 1 - k : k]);",
                 "    if (end <= own.first)", "        continue;", "    place -= down ? end - own.first : 0;",
                 *(f"    {line}" for line in "\n".join(lines).split("\n")), "    place += down ? 0 : end - own.first;", "}"
                 ] if lines else []
@@ -162,25 +171,25 @@ class _Writer:
     # -- products -------------------------------------------------------------------------------------------------------------
     def _product_of_step(self, group: Group) -> list[str]:
         left, out = self._ends(group)
-        source, target = [f"(Matrix){{{self._at(home, 'own.first')}, {home.stride}, 0}}" for home in (left, out)]
+        source, target = [self._matrix(home, "own.first" if home.kind == ROW else "place + own.first") for home in (left, out)]
         return [*self._begun(group, self._at(out, "own.first"), "end - own.first", out.stride),
                 self._product(group, "end - own.first", source, target)]
 
     def _product_at_once(self, group: Group) -> list[str]:
         left, out = self._ends(group)
-        if left.kind != PACKED:                                 # a state's blocks have rows of several steps between
+        if left.kind == ROW:
             return self._steps(self._product_of_step(group))
-        source, target = self._all_rows(left), self._all_rows(out)
-        return [*self._begun(group, f"rows_from({target}, own.low).at", "own.high - own.low", out.stride),
-                self._product(group, "own.high - own.low", f"rows_from({source}, own.low)", f"rows_from({target}, own.low)")]
+        source, target = self._matrix(left, "own.low"), self._matrix(out, "own.low")
+        return [*self._begun(group, f"{target}.at", "own.high - own.low", out.stride),
+                self._product(group, "own.high - own.low", source, target)]
 
-    def _all_rows(self, home: Home) -> str:
-        """The matrix of a value of all steps, its rows in the order of the shares."""
-        at, index = f"run->{home.field}", "0" if home.field in self.private else "run->by_share"
-        if home.kind in (BEFORE_STEP, AFTER_STEP):
-            index = f"run->{home.kind}_rows"
-            at = f"run->{home.field} + ({index} ? 0 : run->{home.kind}[0]) * {home.stride}"
-        return f"(Matrix){{{at}{f' + {home.offset}' if home.offset else ''}, {home.stride}, {index}}}"
+    def _matrix(self, home: Home, row: str) -> str:
+        """The rows of a value from `row` on, in the order of the shares."""
+        before, table = WHERE[home.kind]
+        places = [f"{before} * {home.stride}"] if before != "0" else []
+        at = " + ".join([f"run->{home.field}", *places, *([str(home.offset)] if home.offset else [])])
+        matrix = f"(Matrix){{{at}, {home.stride}, {'0' if home.field in self.private else f'run->{table}'}}}"
+        return matrix if row == "0" else f"rows_from({matrix}, {row})"
 
     def _ends(self, group: Group) -> tuple[Home, Home]:
         """What is multiplied, and where the result goes."""
@@ -262,7 +271,7 @@ class _Writer:
             name, height = f"d_weights_{len(self.merged)}", group.columns.stop - group.columns.start
             self.merged[name] = group.edges
             given = (f"{height}, {width}, run->work + {group.columns.start}, {self.plan.width},\n"
-                     f"        {self._all_rows(home)}, run->{name}, run->{self._summed(name, (height, width))});")
+                     f"        {self._matrix(home, '0')}, run->{name}, run->{self._summed(name, (height, width))});")
             rows.append(f"outer_rows(own, {given}")
             end.append(f"outer_end(own, run->total, {given}")
         if any(names for pre, names in step.biases.items() if pre in fed):
@@ -300,6 +309,9 @@ class _Writer:
             return f"run->{home.field}"
         if home.kind == SHARE:
             return f"run->{home.field} + own.number * {home.stride}"
-        begin = "place + " if home.field in self.private else FIRST[home.kind]
-        return f"run->{home.field} + ({begin}{row}) * {home.stride}" + (f" + {home.offset}" if home.offset else "")
+        before, table = WHERE[home.kind]
+        place = row if home.kind == ROW else f"place + {row}"
+        place = place if home.field in self.private else f"nth(run->{table}, {place})"
+        place = place if before == "0" else f"{before} + {place}"
+        return f"run->{home.field} + ({place}) * {home.stride}" + (f" + {home.offset}" if home.offset else "")
 

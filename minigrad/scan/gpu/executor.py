@@ -14,6 +14,7 @@ from ...ops import reductions
 from ...symbol import Symbol
 from ..memory.again import way_back
 from ..memory.homes import AFTER_STEP, BEFORE_STEP, ONCE, PACKED, ROW, SHARE, Copy, Home, Homes
+from ..packed import Packed, Pull
 from ..passes.divide import AFTER, BEFORE
 from ..passes.merge import Group
 from ..passes.plan import Half, Plan
@@ -22,7 +23,7 @@ from .blocks import Persistent
 from .launches import Launches
 
 
-class Gpu:
+class Gpu(Packed):
     """A plan for one array module and dtype. The loop of a half is one kernel whose blocks stay for all steps, where that fits
     into the GPU and is worth while; else products and a kernel for each stage of each step. choice: "persistent" insists on
     the one, "stages" on the other."""
@@ -52,7 +53,7 @@ class Gpu:
         self._stages = self._stages or self._launches()
         return self._stages
 
-    def forward(self, rows: Rows, given: Named, states: Named) -> tuple[Named, Named, Any]:
+    def run(self, rows: Rows, given: Named, states: Named) -> tuple[Named, Named, Pull]:
         run = Execution(self, rows, given, states)
         y = {name: run.output(self.plan.step.graph.outputs[name]) for name in self.plan.results}
         last = {name: run.last(name, states[name]) for name in self.plan.carry}
