@@ -1,15 +1,12 @@
 """Lowered: products of a row's own matrices and means, as elementwise operations and sums; same values, same gradients."""
 
-import numpy as np
 import pytest
 
 import minigrad as mg
-from minigrad.autograd import differentiate
 from minigrad.graph import trace
 from minigrad.graph.lower import lower
+from rewritten import ROWS, check_values_and_gradients_stay
 
-ROWS = ("T", "B")
-SIZES = {"T": 2, "B": 3, "S": 5}
 CASES = {
     "product": (lambda a, b: a @ b, {"a": (*ROWS, 2, 3), "b": (*ROWS, 3, 4)}),
     "product with a fixed matrix": (lambda a, b: mg.tanh(a) @ b, {"a": (*ROWS, 2, 3), "b": (3, 4)}),
@@ -28,22 +25,7 @@ CASES = {
 @pytest.mark.parametrize("name", CASES)
 def test_values_and_gradients_stay(name, rng):
     f, shapes = CASES[name]
-    graph = trace(f, **shapes)
-    arrays = {x: rng.standard_normal([SIZES.get(d, d) for d in shape]) for x, shape in shapes.items()}
-    wanted, found = computed(graph, arrays), computed(lower(graph), arrays)
-    assert wanted.keys() == found.keys()
-    for key, value in wanted.items():
-        np.testing.assert_allclose(found[key], value, rtol=1e-12, atol=1e-12, err_msg=key)
-
-
-def computed(graph, arrays):
-    """Outputs and gradients."""
-    leaves = {name: mg.tensor(a, requires_grad=True) for name, a in arrays.items()}
-    outputs = graph(**leaves)
-    seeds = [mg.tensor(np.cos(np.arange(y.size)).reshape(y.shape)) for y in outputs.values()]
-    gradients = differentiate(list(outputs.values()), seeds, list(leaves.values()))
-    return {**{name: y.numpy() for name, y in outputs.items()},
-            **{f"d_{name}": g.numpy() for name, (_, g) in zip(leaves, gradients)}}
+    check_values_and_gradients_stay(trace(f, **shapes), lower, rng)
 
 
 @pytest.mark.parametrize("name", CASES)

@@ -45,6 +45,24 @@ def test_costly_results_are_saved_and_cheap_ones_computed_again():
     assert saved == {rnn.LSTM: ["f", "i", "g", "o"], rnn.GRU: ["z", "r", "n"], rnn.ResetAfterGRU: ["q", "r", "z", "n"]}
 
 
+class Centred(Cell):
+    """After the mean is taken, nothing reads the product itself."""
+    x, h = Input(), State()
+    p = W @ [x, h]
+    middle = p - mg.mean(p, -1, keepdims=True)
+    h_next = mg.tanh(w * middle)
+
+
+class Twice(Centred):
+    """Here its gradient does."""
+    h_next = mg.tanh(Centred.middle) * mg.relu(Centred.p)
+
+
+def test_what_takes_the_place_of_a_product_is_saved_instead():
+    assert [s.name for s in plan_of(Centred).saved] == ["middle"]
+    assert [s.name for s in plan_of(Twice).saved][:1] == ["p"]
+
+
 def test_no_sum_over_rows_is_left_in_a_loop():
     for name, cell in SHIPPED.items():
         for stage in plan_of(cell, **sizes_of(cell)).backward.loop:
@@ -318,8 +336,8 @@ def test_every_pass_is_shown():
     shown = []
     plan(loop.graph, loop.carry, tuple(loop.kinds), True, lambda name, result: shown.append((name, str(result))))
     names = [name for name, _ in shown]
-    assert names == ["trace", "lower", "simplify", "cut", "derive", "simplify", "save", "divide, forward", "level, forward",
-                     "divide, backward", "level, backward", "merge"]
+    assert names == ["trace", "lower", "split", "simplify", "cut", "derive", "simplify", "collect", "save", "divide, forward",
+                     "level, forward", "divide, backward", "level, backward", "merge"]
     texts = dict(shown)
     assert texts["cut"].startswith("f_pre = left.h·W_f.hᵀ + left.x·W_f.xᵀ + b_f\n")
     assert texts["save"] == "for the backward half: h, c, f, i, g, o"

@@ -97,6 +97,6 @@ def test_the_passes_are_printed_one_after_the_other(capsys):
     assert main(["explain", "GRU", "--passes", "--input", "3", "--hidden", "4"]) == 0
     said = capsys.readouterr().out
     titles = re.findall(r"^([a-z, ]+) -{90,}$", said, re.M)
-    assert titles == ["trace", "lower", "simplify", "cut", "derive", "simplify", "save", "divide, forward", "level, forward",
-                      "divide, backward", "level, backward", "merge"]
+    assert titles == ["trace", "lower", "split", "simplify", "cut", "derive", "simplify", "collect", "save", "divide, forward",
+                      "level, forward", "divide, backward", "level, backward", "merge"]
     assert "z_pre = left.h·W_z.hᵀ + left.x·W_z.xᵀ\n" in said and "for the backward half: h, z, r, n\n" in said

@@ -1,5 +1,6 @@
-"""The plan of a time loop, derived from one step's graph by passes: simplify, cut at the products, differentiate once,
-choose what to save, divide, level, merge. Both directions go through the same passes, and none knows a cell."""
+"""The plan of a time loop, derived from one step's graph by passes: lower and split what generated code has no short form for,
+simplify, cut at the products, differentiate once, collect sums, choose what to save, divide, level, merge. Both directions go
+through the same passes, and none knows a cell."""
 
 from __future__ import annotations
 
@@ -8,8 +9,10 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from ...graph import Graph, derive
+from ...graph.collect import collect
 from ...graph.lower import lower
 from ...graph.simplify import simplify
+from ...graph.split import split
 from ...symbol import Symbol
 from .cut import CutStep, cut
 from .divide import AFTER, BEFORE, LOOP, Sides
@@ -115,6 +118,7 @@ def plan(graph: Graph, carry: dict[str, str], wanted: Sequence[str] | None, fuse
     watch("trace", graph)
     if fused:
         watch("lower", graph := lower(graph))
+        watch("split", graph := split(graph))
     watch("simplify", graph := simplify(graph))
     watch("cut", step := cut(graph))
     columns = planes(step)
@@ -132,6 +136,8 @@ def plan(graph: Graph, carry: dict[str, str], wanted: Sequence[str] | None, fuse
     by = [*carry, *(name for name in leaf if name in step.pres or name in wanted or name in step.prologue.outputs)]
     watch("derive", gradients := derive(step.graph, list(dict.fromkeys(by))))
     watch("simplify", gradients := simplify(gradients, keep=step.graph.nodes))
+    if fused:
+        watch("collect", gradients := simplify(collect(gradients, keep=step.graph.nodes), keep=step.graph.nodes))
     adjoint, seed = gradients.outputs, gradients.inputs
     back = [Edge(adjoint[f"d_{p.target}"], seed[f"g_{p.left}"], p.weight, p.target) for p in step.products
             if f"d_{p.target}" in adjoint]

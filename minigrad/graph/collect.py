@@ -1,0 +1,134 @@
+"""Collect: sums that are added up become one sum, and what is the same for all of its numbers multiplies it once. Fewer loops
+over a row are left, as a sum no longer waits for what it is multiplied with."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from ..autograd import operands
+from ..ops import Op, apply, elementwise, reductions
+from ..symbol import Symbol
+from .trace import Graph
+
+_SIGNED = (elementwise.add, elementwise.subtract)
+_SCALED = (elementwise.multiply, elementwise.divide)
+
+
+class Term(NamedTuple):
+    """The sum of a summand over `axis`, or the summand itself where that is (), with a sign, and times or by factors, the
+    innermost first. moved: has one of them left the sum?"""
+
+    summand: Symbol
+    negative: bool = False
+    factors: tuple[tuple[Op, Any], ...] = ()
+    axis: tuple[int, ...] = ()
+    keepdims: bool = False
+    moved: bool = False
+
+    @property
+    def key(self) -> Any:
+        """Terms of one key are added up before they are summed and multiplied."""
+        factors = sorted((op.name, id(f) if isinstance(f, Symbol) else f) for op, f in self.factors)
+        return (self.summand.shape, self.axis, self.keepdims, *factors) if self.axis else id(self)
+
+
+def collect(graph: Graph, keep: Sequence[Symbol] = ()) -> Graph:
+    """A graph with the same inputs, outputs and values, but for rounding; the nodes of `keep` stay as they are."""
+    users = Counter(id(a) for node in graph.nodes for a in operands(node))
+    users.update(id(y) for y in graph.outputs.values())
+    new: dict[int, Symbol] = {id(node): node for node in keep}
+    for node in graph.nodes:
+        if id(node) not in new:
+            collected = _collected(node, users, new)
+            new[id(node)] = value = _again(node, new) if collected is None else collected
+            if value.op is not None and value.name is None:
+                value.name = node.name
+    order = [new[id(node)] for node in graph.nodes]
+    return Graph(graph.inputs, {name: new[id(y)] for name, y in graph.outputs.items()}, order)
+
+
+def _again(node: Symbol, new: dict[int, Symbol]) -> Symbol:
+    inputs = tuple(new[id(a)] if isinstance(a, Symbol) else a for a in node.inputs)
+    same = all(a is b for a, b in zip(inputs, node.inputs))
+    return node if same else Symbol(node.shape, node.name, node.op, inputs, node.attributes)
+
+
+def _collected(node: Symbol, users: Counter[int], new: dict[int, Symbol]) -> Symbol | None:
+    """The node by fewer or shorter sums, if there are such."""
+    terms = _terms(Term(node), users) if node.op and "T" in node.shape else []
+    groups: dict[Any, list[Term]] = {}
+    for term in terms:
+        groups.setdefault(term.key, []).append(term)
+    if len(groups) == len(terms) and not any(term.moved for term in terms):
+        return None
+    parts = []
+    for group in groups.values():
+        first = group[0]
+        value = _total([(t.negative != first.negative, new[id(t.summand)]) for t in group])
+        if first.axis:
+            value = value.sum(first.axis, keepdims=first.keepdims)
+        for op, factor in first.factors:
+            value = apply(op, value, new[id(factor)] if isinstance(factor, Symbol) else factor)
+        parts.append((first.negative, value))
+    return _total(parts)
+
+
+def _total(parts: list[tuple[bool, Symbol]]) -> Symbol:
+    """Symbols, some of which are negative, added up."""
+    negative, total = parts[0]
+    for other, value in parts[1:]:
+        total = total + value if other == negative else total - value
+    return -total if negative else total
+
+
+def _terms(term: Term, users: Counter[int], inner: bool = False) -> list[Term]:
+    """Of a sum of sums, down to what others use as well."""
+    node = term.summand
+    if node.op is reductions.sum and "T" in node.shape:
+        return _summands(term._replace(summand=node.inputs[0], **node.attributes))
+    if not (inner and users[id(node)] > 1):
+        for parts in (_added(term), *([scaled] for scaled in _scaled(term))):
+            found = [t for part in parts for t in _terms(part, users, True)]
+            if any(t.axis for t in found):
+                return found
+    return [term]
+
+
+def _summands(term: Term) -> list[Term]:
+    """What is summed, without the factors that are the same for all of it; what is added there stays together if none is."""
+    for scaled in _scaled(term):
+        if _same_for_all(scaled.factors[0][1], term):
+            return _summands(scaled._replace(moved=True))
+    parts = _added(term)
+    found = [t for part in parts for t in _summands(part)]
+    left = [factor for t in found for _, factor in t.factors[:len(t.factors) - len(term.factors)]]
+    return found if len(parts) == 1 or any(isinstance(factor, Symbol) for factor in left) else [term]
+
+
+def _added(term: Term) -> list[Term]:
+    """What is added up, or negated, there."""
+    node, op = term.summand, term.summand.op
+    if op is elementwise.negative:
+        return [term._replace(summand=node.inputs[0], negative=not term.negative)]
+    if op in _SIGNED and all(isinstance(a, Symbol) and a.shape == node.shape for a in node.inputs):
+        a, b = node.inputs
+        return [term._replace(summand=a), term._replace(summand=b, negative=term.negative != (op is elementwise.subtract))]
+    return []
+
+
+def _scaled(term: Term) -> list[Term]:
+    """What is multiplied, or divided, there, either argument being the factor."""
+    node, op = term.summand, term.summand.op
+    pairs = [node.inputs, node.inputs[::-1]][:2 if op is elementwise.multiply else op is elementwise.divide]
+    return [term._replace(summand=a, factors=((op, factor), *term.factors)) for a, factor in pairs
+            if isinstance(a, Symbol) and a.shape == node.shape]
+
+
+def _same_for_all(factor: Any, term: Term) -> bool:
+    """Can it multiply the sum instead of what is summed?"""
+    if not isinstance(factor, Symbol):
+        return True
+    along = [factor.shape[a] for a in term.axis if -a <= len(factor.shape)]
+    return term.keepdims and all(d == 1 for d in along)
