@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ...autograd import operands
+from ...autograd import operands, postorder
 from ...ops import Cost
 from ...symbol import Symbol
 from .cut import CutStep
@@ -10,26 +10,35 @@ from .cut import CutStep
 
 def saved(roots: list[Symbol], step: CutStep, states: list[Symbol]) -> list[Symbol]:
     """Of what `roots` are computed from: the pre-activations that they read, and the results of costly operations, unless
-    these follow from the states, which are kept anyway. What is cheap is computed again."""
+    these follow from the states, which are kept anyway. What is cheap is computed again; but if that is all that is done with
+    a pre-activation, forward as well, the result is kept in its place."""
     position = {id(node): k for k, node in enumerate(step.graph.nodes)}
     pres = {id(step.graph.inputs[name]) for name in step.pres}
-    kept = {id(s) for s in states}
-    found: dict[int, Symbol] = {}
-    seen: set[int] = set()
-    stack = list(roots)
-    while stack:
-        node = stack.pop()
-        if id(node) in seen or id(node) in kept:
-            continue
-        seen.add(id(node))
-        if id(node) in pres or (id(node) in position and node.op is not None and not _again(node, kept)):
-            found[id(node)] = node
-        else:
-            stack += operands(node)
-    return sorted(found.values(), key=lambda node: position[id(node)])
+    known, chosen = {id(s) for s in states}, set()
+
+    def given(node: Symbol) -> bool:
+        return id(node) in pres | chosen or (id(node) in position and node.op is not None and not _again(node, known))
+
+    while True:
+        needed = postorder(roots, lambda node: () if id(node) in known or given(node) else operands(node))
+        found = [node for node in needed if id(node) not in known and given(node)]
+        users = {id(p): [n for n in needed if not given(n) and any(a is p for a in operands(n))] for p in found}
+        better = [users[id(p)][0] for p in found if id(p) in pres and len(users[id(p)]) == 1
+                  and _replaces(users[id(p)][0], p, step, position)]
+        if not better:
+            return sorted(found, key=lambda node: position[id(node)])
+        chosen |= {id(node) for node in better}
 
 
 def _again(node: Symbol, kept: set[int]) -> bool:
     """Is it better computed a second time than kept?"""
     assert node.op is not None
     return node.op.cost in (Cost.CHEAP, Cost.LAYOUT) or (node.op.elementwise and all(id(a) in kept for a in operands(node)))
+
+
+def _replaces(node: Symbol, pre: Symbol, step: CutStep, position: dict[int, int]) -> bool:
+    """Is it an elementwise function of the pre-activation that is computed when nothing else reads that any more?"""
+    if id(node) not in position or not node.op.elementwise or node.shape != pre.shape:  # type: ignore[union-attr]
+        return False
+    before = {id(n) for n in postorder([node], operands)}
+    return all(id(n) in before for n in step.graph.nodes if any(a is pre for a in operands(n)))
