@@ -203,6 +203,8 @@ class Homes:
             for y in region.outputs:
                 if id(y) in pre_of:
                     self.backward[id(y)] = self._plane(pre_of[id(y)])
+                elif id(y) in self.reuse.freed:
+                    self.backward[id(y)] = self.forward[id(self.reuse.freed[id(y)])]
                 elif id(y) in state_of and not any(y is n for n in half.stacked) and self.reuse.ends_before(
                         half, graph.inputs[f"g_{plan.carry[state_of[id(y)]]}"], y, (side, k)):
                     self.backward[id(y)] = carried[state_of[id(y)]]

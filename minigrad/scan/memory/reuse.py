@@ -1,7 +1,8 @@
 """Reuse: which value may be written where another one stands, as nothing reads that one any more.
 
 A value of a step stands in the plane of a pre-activation: first the pre-activation itself, then, if it is kept for the
-backward half and was computed from it, the result of its gate, and at last the gradient of the pre-activation.
+backward half and was computed from it, the result of its gate, and at last the gradient of the pre-activation. A kept value
+that has memory for itself makes room for what the backward half computes from it and keeps for all steps.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ Place = tuple[str, int]                 # a side, and the number of the stage th
 
 class Reuse:
     """planes:  kept value (id) -> the pre-activation whose plane it takes.
+    freed:   value of the backward half (id) -> the kept value whose memory it takes.
     moved:   pre-activations that the backward half still reads when their gradients are there, so that they are copied.
     """
 
@@ -32,6 +34,9 @@ class Reuse:
         kept = [pre for pre in plan.columns if id(inputs[pre]) in saved | again]
         self.moved = [pre for pre in kept if not self._until_gradient(pre, inputs[pre])]
         self._take_planes()
+        self.freed: dict[int, Symbol] = {}
+        if plan.backward:
+            self._take_freed(plan.backward)
 
     def ends_before(self, half: Half, old: Symbol, new: Symbol, at: Place) -> bool:
         """Is the stage at which `new` is computed the last that reads `old`, and does it read nothing of it afterwards?"""
@@ -75,6 +80,18 @@ class Reuse:
                             and self.ends_before(half, leaf, y, (side, k)) and self._until_gradient(pre, y):
                         self.planes[id(y)] = pre
                         free.remove(pre)
+                        break
+
+    def _take_freed(self, half: Half) -> None:
+        fixed = {id(y) for y in self.plan.step.graph.outputs.values()}
+        free = [s for s in self.plan.saved if s.op is not None and id(s) not in self.planes and id(s) not in fixed]
+        gone = {id(e.source) for e in half.flow.edges} | {id(g) for g in half.flow.graph.outputs.values()}
+        kept = {id(n) for n in half.stacked} - gone
+        for side, k, region in regions_of(half):
+            for y in (y for y in region.outputs if id(y) in kept):
+                for at, s in enumerate(free):
+                    if s.shape == y.shape and any(s is x for x in region.inputs) and self.ends_before(half, s, y, (side, k)):
+                        self.freed[id(y)] = free.pop(at)
                         break
 
     def _until_gradient(self, pre: str, value: Symbol) -> bool:
