@@ -117,11 +117,11 @@ def c_kernels(regions: Sequence[Region], dtype: str) -> list[Kernel]:
 
 def _strictly_built(source: str, dtype: str) -> ctypes.CDLL:
     """Every operation is rounded by itself, and warnings are errors, also where a float would become a double."""
-    runtime = build.runtime_path(dtype)
-    flags = [*(f for f in build._flags(dtype) if f not in ("-w", "-O3", "-ffp-contract=fast")), "-O1", "-ffp-contract=off",
+    flags = (*(f for f in build._flags(dtype) if f not in ("-w", "-O3", "-ffp-contract=fast")), "-O1", "-ffp-contract=off",
              "-Wall", "-Werror", "-Wno-bool-compare", "-Wno-int-in-bool-context",
-             *(["-Wdouble-promotion"] if dtype == "float32" else [])]
-    with patch.object(build, "_flags", lambda _: flags), patch.object(build, "runtime_path", lambda _: runtime):
+             *(["-Wdouble-promotion"] if dtype == "float32" else []))
+    runtime = build.runtime_build(dtype)
+    with patch.object(build, "_flags", lambda _: flags), patch.object(build, "runtime_build", lambda _: runtime):
         return built(source, dtype)
 
 

@@ -12,7 +12,10 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 HERE = Path(__file__).parent
@@ -24,25 +27,57 @@ class NoCompiler(Exception):
     """There is no C compiler, or the one there is cannot build what this process can load."""
 
 
+@dataclass(frozen=True)
+class Build:
+    """A library to be made of C sources, by these flags, and linked with others. headers: what the sources include."""
+
+    name: str
+    sources: tuple[str, ...]
+    headers: tuple[Path, ...]
+    flags: tuple[str, ...]
+    links: tuple[Build, ...] = ()
+
+    @cached_property
+    def path(self) -> Path:
+        """Where it is kept, by its content and by what it is made with."""
+        tool = compiler()
+        state = os.stat(tool)
+        identity = [tool, str(state.st_mtime_ns), str(state.st_size), *self.flags, _cpu(), sys.platform,
+                    *(str(other.path) for other in self.links), *(h.read_text() for h in self.headers), *self.sources]
+        return cache() / f"{self.name}-{hashlib.sha256(chr(0).join(identity).encode()).hexdigest()[:32]}.so"
+
+    def made(self) -> Path:
+        """Its path, when it and what it is linked with are there and whole; what is missing is compiled at once."""
+        if missing := [build for build in (*self.links, self) if not _whole(build.path)]:
+            _make(missing)
+        return self.path
+
+
 def library(source: str, dtype: str) -> ctypes.CDLL:
     """A C source, linked with the runtime for one dtype, as a loaded library. It is built if no earlier build is kept."""
-    headers = [HERE / name for name in ("functions.h", "runtime.h", "shares.h")]
-    runtime(dtype)                              # before what is linked with it, so that it is the one found broken if it is
-    return _loaded(lambda: _built("cell", [source], headers, dtype, [runtime_path(dtype)]))
+    headers = tuple(HERE / name for name in ("functions.h", "runtime.h", "shares.h"))
+    own = Build("cell", (source,), headers, _flags(dtype), (runtime_build(dtype),))
+    own.made()
+    try:
+        runtime(dtype)                          # before what is linked with it, so that it is the one found broken if it is
+    except NoCompiler:
+        own.path.unlink(missing_ok=True)        # which is no better
+        raise
+    return _loaded(own)
 
 
 @functools.cache
 def runtime(dtype: str) -> ctypes.CDLL:
     """The products and the threads, for one dtype."""
-    found = _loaded(lambda: runtime_path(dtype))
+    found = _loaded(runtime_build(dtype))
     found.run_task.argtypes = (ctypes.c_void_p, ctypes.c_void_p, ctypes.c_long)
     found.run_task.restype = None
     return found
 
 
-def runtime_path(dtype: str) -> Path:
-    sources = [(HERE / name).read_text() for name in ("products.c", "threads.c")]
-    return _built("runtime", sources, [HERE / "runtime.h"], dtype, [])
+def runtime_build(dtype: str) -> Build:
+    sources = tuple((HERE / name).read_text() for name in ("products.c", "threads.c"))
+    return Build("runtime", sources, (HERE / "runtime.h",), _flags(dtype))
 
 
 def threads() -> int:
@@ -93,65 +128,81 @@ def compiler() -> str:
     raise NoCompiler("there is no C compiler: neither $CC nor cc, gcc or clang was found")
 
 
-def _flags(dtype: str) -> list[str]:
+def _flags(dtype: str) -> tuple[str, ...]:
     """-ffast-math is none of them: linked with it, a library changes the arithmetic of the whole process."""
-    flags = [f"-DT={CTYPES[dtype]}", *(["-DSINGLE"] if dtype == "float32" else []), "-std=gnu11", "-O3", "-fPIC", "-shared",
-             "-pthread", "-fno-math-errno", "-fno-trapping-math", "-ffp-contract=fast", "-fopenmp-simd", "-w"]
+    flags = [f"-DT={CTYPES[dtype]}", *(["-DSINGLE"] if dtype == "float32" else []), "-std=gnu11", "-O3", "-fPIC", "-pthread",
+             "-fno-math-errno", "-fno-trapping-math", "-ffp-contract=fast", "-fopenmp-simd", "-w"]
     if platform.machine().lower() not in ("x86_64", "amd64"):
-        return [*flags, "-mcpu=native"]
-    return [*flags, "-march=native", *(["-mprefer-vector-width=512"] if "avx512f" in _cpu() else [])]
+        return *flags, "-mcpu=native"
+    return *flags, "-march=native", *(["-mprefer-vector-width=512"] if "avx512f" in _cpu() else [])
 
 
-def _built(name: str, sources: Sequence[str], headers: Sequence[Path], dtype: str, links: Sequence[Path]) -> Path:
-    """The path of the library that these make, from the cache if it was made before and is whole."""
-    tool, flags = compiler(), _flags(dtype)
-    state = os.stat(tool)
-    identity = [tool, str(state.st_mtime_ns), str(state.st_size), *flags, _cpu(), sys.platform, *map(str, links),
-                *(h.read_text() for h in headers), *sources]
-    path = cache() / f"{name}-{hashlib.sha256(chr(0).join(identity).encode()).hexdigest()[:32]}.so"
-    if not _whole(path):
-        _compile(tool, flags, sources, links, path)
-    return path
-
-
-def _compile(tool: str, flags: list[str], sources: Sequence[str], links: Sequence[Path], path: Path) -> None:
-    """Compiled beside its place and moved there at once, so that no process ever sees half a library."""
-    descriptor, part = tempfile.mkstemp(dir=path.parent, suffix=".part")
-    os.close(descriptor)
-    made = Path(part)
-    try:
-        with tempfile.TemporaryDirectory(prefix="minigrad-") as scratch:
-            files = [f"{k}.c" for k in range(len(sources))]
-            for file, source in zip(files, sources):
-                Path(scratch, file).write_text(source)
-            name = [f"-Wl,-install_name,{path}"] if sys.platform == "darwin" else []
-            for attempt in (flags, [f for f in flags if not f.startswith("-m")]):
-                command = [tool, *attempt, f"-I{HERE}", *files, *map(str, links), *name, "-lm", "-o", part]
-                said = _complaint(command, scratch)
-                if said is None:
-                    _seal(made)
-                    os.replace(made, path)
-                    return
-    except OSError as error:                            # it is gone, or the disk is full
-        raise NoCompiler(f"{tool} cannot be run, or its result not be kept: {error.strerror}") from error
-    finally:
-        made.unlink(missing_ok=True)                    # a linker that fails may have removed it
-    said = (said or "").replace(part, "the library").strip()[:2000]             # no name that is another one each time
-    raise NoCompiler(f"{tool} cannot build this C source: {said}")
-
-
-def _complaint(command: list[str], folder: str) -> str | None:
-    """What a compiler says that fails; None if it succeeds. One that hangs is ended with all that it has started."""
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, errors="replace", cwd=folder,
-                          start_new_session=True) as process:
+def _make(builds: Sequence[Build]) -> None:
+    """All of them, each after what it is linked with."""
+    tool, said = compiler(), ""
+    with tempfile.TemporaryDirectory(prefix="minigrad-") as scratch:
         try:
-            said = process.communicate(timeout=PATIENCE)[1]
+            for refused in ("", "-m"):                  # an old compiler may not know this processor
+                said = _compiled(tool, builds, refused, scratch)
+                for build in builds if not said else ():
+                    said = said or _linked(tool, build, refused, scratch)
+                if not said:
+                    return
+        except OSError as error:                        # it is gone, or the disk is full
+            raise NoCompiler(f"{tool} cannot be run, or its result not be kept: {error.strerror}") from error
+    raise NoCompiler(f"{tool} cannot build this C source: {said.strip()[:2000]}")
+
+
+def _command(tool: str, build: Build, refused: str, *given: str) -> list[str]:
+    flags = [flag for flag in build.flags if not refused or not flag.startswith(refused)]
+    return [tool, *flags, *given]
+
+
+def _compiled(tool: str, builds: Sequence[Build], refused: str, scratch: str) -> str:
+    """Every source by a process of its own; what went wrong, or nothing."""
+    commands = []
+    for build in builds:
+        for k, source in enumerate(build.sources):
+            Path(scratch, f"{build.name}{k}.c").write_text(source)
+            commands.append(_command(tool, build, refused, f"-I{HERE}", "-c", f"{build.name}{k}.c", "-o", f"{build.name}{k}.o"))
+    return _complaint(commands, scratch)
+
+
+def _linked(tool: str, build: Build, refused: str, scratch: str) -> str:
+    """Beside its place, and moved there at once, so that no process ever sees half a library; what went wrong, or nothing."""
+    descriptor, part = tempfile.mkstemp(dir=build.path.parent, suffix=".part")
+    os.close(descriptor)
+    try:
+        objects = [f"{build.name}{k}.o" for k in range(len(build.sources))]
+        name = [f"-Wl,-install_name,{build.path}"] if sys.platform == "darwin" else []
+        links = [str(other.path) for other in build.links]
+        said = _complaint([_command(tool, build, refused, "-shared", *objects, *links, *name, "-lm", "-o", part)], scratch)
+        if not said:
+            _seal(Path(part))
+            os.replace(part, build.path)
+        return said.replace(part, "the library")        # no name that is another one each time
+    finally:
+        Path(part).unlink(missing_ok=True)              # a linker that fails may have removed it
+
+
+def _complaint(commands: Sequence[Sequence[str]], folder: str) -> str:
+    """What the first command says that fails; they run side by side. One that hangs is ended with all that it has started."""
+    running: list[subprocess.Popen] = []
+    with ExitStack() as stack:
+        try:
+            for command in commands:
+                process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+                                           errors="replace", cwd=folder, start_new_session=True)
+                running.append(stack.enter_context(process))
+            said = [process.communicate(timeout=PATIENCE)[1] for process in running]
         except BaseException as error:
-            os.killpg(process.pid, signal.SIGKILL)
+            for process in running:
+                with suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)
             if isinstance(error, subprocess.TimeoutExpired):
-                raise NoCompiler(f"{command[0]} was ended after {PATIENCE} seconds without a result") from None
+                raise NoCompiler(f"{commands[0][0]} was ended after {PATIENCE} seconds without a result") from None
             raise
-    return said if process.returncode else None
+    return next((text.strip() or " " for text, process in zip(said, running) if process.returncode), "")
 
 
 def _seal(path: Path) -> None:
@@ -169,10 +220,10 @@ def _whole(path: Path) -> bool:
     return hashlib.sha256(data[:-32]).digest() == data[-32:]
 
 
-def _loaded(build: Callable[[], Path]) -> ctypes.CDLL:
+def _loaded(build: Build) -> ctypes.CDLL:
     """A library that cannot be loaded, as it was made where other libraries are, is built once more."""
     for _ in range(2):
-        path = build()
+        path = build.made()
         try:
             return ctypes.CDLL(str(path))
         except OSError as error:

@@ -106,19 +106,19 @@ def test_a_second_process_calls_no_compiler(tmp_path):
     cache = tmp_path / "cache"
     first = in_a_process(MINIGRAD_CACHE=cache, CC=tool)
     assert first == [expected(), []]
-    assert calls() == 3                                 # the runtime and two cells
+    assert calls() == 7                                 # two sources of the runtime and their link, and two cells
     kept = {path: path.stat().st_mtime_ns for path in libraries(cache)}
     assert sorted(path.name.partition("-")[0] for path in kept) == ["cell", "cell", "runtime"]
     assert in_a_process(MINIGRAD_CACHE=cache, CC=tool) == first
-    assert calls() == 3 and {path: path.stat().st_mtime_ns for path in libraries(cache)} == kept
+    assert calls() == 7 and {path: path.stat().st_mtime_ns for path in libraries(cache)} == kept
     assert in_a_process('run(cells=["GRU", "RNN"])', MINIGRAD_CACHE=cache, CC=tool)[1] == []
-    assert calls() == 4
+    assert calls() == 9
 
 
 def test_layers_of_one_process_share_a_build(tmp_path):
     tool, calls = counting(tmp_path)
     in_a_process('run() + run("native") + run(cells=["GRU"] * 5)', MINIGRAD_CACHE=tmp_path / "cache", CC=tool)
-    assert calls() == 3
+    assert calls() == 7
 
 
 @pytest.fixture
@@ -129,7 +129,7 @@ def cache(tmp_path, monkeypatch):
 
 
 def built(source=SOURCE, dtype="float64", name="cell", headers=(), links=()):
-    return build._built(name, [source], headers, dtype, links)
+    return build.Build(name, (source,), headers, build._flags(dtype), links).made()
 
 
 def test_what_is_the_same_is_one_file(cache, tmp_path):
@@ -151,10 +151,10 @@ def test_what_is_changed_is_another_file(changed, cache, tmp_path, monkeypatch):
     elif changed == "name":
         other["name"] = "other"
     elif changed == "link":
-        other["links"] = [build.runtime_path("float64")]
+        other["links"] = (build.runtime_build("float64"),)
     elif changed == "flags":
         flags = build._flags("float64")
-        monkeypatch.setattr(build, "_flags", lambda dtype: [*flags, "-g"])
+        monkeypatch.setattr(build, "_flags", lambda dtype: (*flags, "-g"))
     elif changed == "processor":
         monkeypatch.setattr(build, "_cpu", lambda: "another")
     elif changed == "header":
@@ -166,8 +166,8 @@ def test_what_is_changed_is_another_file(changed, cache, tmp_path, monkeypatch):
 
 
 def test_two_sources_are_not_their_joined_text(cache):
-    paths = {build._built("cell", sources, [], "float64", [])
-             for sources in (["int a;", "int b;"], ["int a;int b;", ""], ["int a;int b;"])}
+    paths = {build.Build("cell", sources, (), build._flags("float64")).made()
+             for sources in (("int a;", "int b;"), ("int a;int b;", ""), ("int a;int b;",))}
     assert len(paths) == 3
 
 
@@ -182,7 +182,7 @@ def test_a_build_leaves_nothing_but_the_library(cache, tmp_path, monkeypatch):
 
 
 def test_the_runtime_is_chosen_by_dtype(cache):
-    assert build.runtime_path("float32") != build.runtime_path("float64")
+    assert build.runtime_build("float32").made() != build.runtime_build("float64").made()
     assert [path.name.partition("-")[0] for path in libraries(cache)] == ["runtime", "runtime"]
 
 
@@ -318,7 +318,7 @@ AS_ANOTHER = """
 import os, sys
 from minigrad.native import build
 os.setuid(54321)
-path = build._built("cell", ["int number;"], [], "float64", [])
+path = build.Build("cell", ("int number;",), (), build._flags("float64")).made()
 assert path.exists() and str(path).startswith(sys.argv[1]), path
 """
 
@@ -364,7 +364,7 @@ def test_a_cache_and_a_compiler_may_be_named_from_here(tmp_path, monkeypatch):
     first = in_a_process(MINIGRAD_CACHE="cache", CC=f"./{tool.name}")
     elsewhere = '__import__("os").chdir("/") or run()'
     assert in_a_process(elsewhere, MINIGRAD_CACHE=tmp_path / "cache", CC=tool) == first == [expected(), []]
-    assert calls() == 3
+    assert calls() == 7
 
 
 @ROOT
@@ -445,7 +445,7 @@ def test_native_insists_on_a_compiler(tmp_path):
 
 
 def test_what_a_compiler_says_is_told(cache):
-    with pytest.raises(build.NoCompiler, match=r"compiler cannot build this C source: (.|\n)*0\.c(.|\n)*error"):
+    with pytest.raises(build.NoCompiler, match=r"compiler cannot build this C source: (.|\n)*cell0\.c(.|\n)*error"):
         built("int number(void) { return no_such_name; }")
 
 

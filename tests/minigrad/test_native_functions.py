@@ -138,7 +138,7 @@ def spread():
 def without_vectors(monkeypatch):
     """As on the oldest machine: no fused multiply-add, which rounds once instead of twice."""
     flags = build._flags
-    monkeypatch.setattr(build, "_flags", lambda dtype: [f for f in flags(dtype) if not f.startswith("-m")])
+    monkeypatch.setattr(build, "_flags", lambda dtype: tuple(f for f in flags(dtype) if not f.startswith("-m")))
 
 
 @pytest.mark.parametrize("machine", ["this", "any"])
