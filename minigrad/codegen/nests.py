@@ -42,7 +42,15 @@ class Nests:
     stored:  ids of the nodes whose values later nests read from memory, each element its own.
     """
 
+    @classmethod
+    def of(cls, region: Region) -> Nests:
+        """Made once for a region."""
+        if ("nests",) not in region.made:
+            region.made["nests",] = cls(region)
+        return region.made["nests",]
+
     def __init__(self, region: Region):
+        self._reads: dict[tuple[int, int | None], list[View]] = {}
         outputs = {id(y) for y in region.outputs}
         computed = [n for n in region.nodes if not is_view(n.op) or id(n) in outputs]
         self.stops = {id(n) for n in computed} | {id(x) for x in region.inputs}
@@ -60,6 +68,11 @@ class Nests:
 
     def reads(self, step: Step) -> list[View]:
         """The element of each argument, through what only moves numbers."""
+        if step.key not in self._reads:
+            self._reads[step.key] = self._read(step)
+        return self._reads[step.key]
+
+    def _read(self, step: Step) -> list[View]:
         node, extents = step.node, space(step)
         if step.part is not None:
             return [view(node.inputs[step.part], _own(extents), self.stops)]

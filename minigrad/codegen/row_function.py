@@ -50,7 +50,7 @@ class Printer:
 
     def __init__(self, region: Region, dtype: str, dialect: Dialect):
         self.region, self.dtype, self.dialect = region, dtype, dialect
-        self.nests = Nests(region)
+        self.nests = Nests.of(region)
         self.at = {s.key: nest for nest in self.nests.nests for s in nest.steps}
         self.names = self._names()
         taken = list(self.names.values())

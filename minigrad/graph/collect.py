@@ -12,9 +12,6 @@ from ..ops import Op, apply, elementwise, reductions
 from ..symbol import Symbol
 from .trace import Graph
 
-_SIGNED = (elementwise.add, elementwise.subtract)
-_SCALED = (elementwise.multiply, elementwise.divide)
-
 
 class Term(NamedTuple):
     """The sum of a summand over `axis`, or the summand itself where that is (), with a sign, and times or by factors, the
@@ -39,9 +36,10 @@ def collect(graph: Graph, keep: Sequence[Symbol] = ()) -> Graph:
     users = Counter(id(a) for node in graph.nodes for a in operands(node))
     users.update(id(y) for y in graph.outputs.values())
     new: dict[int, Symbol] = {id(node): node for node in keep}
+    shapes = {node.shape for node in graph.nodes if node.op is reductions.sum and "T" in node.shape}
     for node in graph.nodes:
         if id(node) not in new:
-            collected = _collected(node, users, new)
+            collected = _collected(node, users, new) if node.op and node.shape in shapes else None
             new[id(node)] = value = _again(node, new) if collected is None else collected
             if value.op is not None and value.name is None:
                 value.name = node.name
@@ -57,9 +55,8 @@ def _again(node: Symbol, new: dict[int, Symbol]) -> Symbol:
 
 def _collected(node: Symbol, users: Counter[int], new: dict[int, Symbol]) -> Symbol | None:
     """The node by fewer or shorter sums, if there are such."""
-    terms = _terms(Term(node), users) if node.op and "T" in node.shape else []
     groups: dict[Any, list[Term]] = {}
-    for term in terms:
+    for term in (terms := _terms(Term(node), users)):
         groups.setdefault(term.key, []).append(term)
     if len(groups) == len(terms) and not any(term.moved for term in terms):
         return None
@@ -112,7 +109,7 @@ def _added(term: Term) -> list[Term]:
     node, op = term.summand, term.summand.op
     if op is elementwise.negative:
         return [term._replace(summand=node.inputs[0], negative=not term.negative)]
-    if op in _SIGNED and all(isinstance(a, Symbol) and a.shape == node.shape for a in node.inputs):
+    if op in (elementwise.add, elementwise.subtract) and all(isinstance(a, Symbol) and a.shape == node.shape for a in node.inputs):
         a, b = node.inputs
         return [term._replace(summand=a), term._replace(summand=b, negative=term.negative != (op is elementwise.subtract))]
     return []
@@ -121,7 +118,9 @@ def _added(term: Term) -> list[Term]:
 def _scaled(term: Term) -> list[Term]:
     """What is multiplied, or divided, there, either argument being the factor."""
     node, op = term.summand, term.summand.op
-    pairs = [node.inputs, node.inputs[::-1]][:2 if op is elementwise.multiply else op is elementwise.divide]
+    if op is None or op not in (elementwise.multiply, elementwise.divide):
+        return []
+    pairs = [node.inputs, node.inputs[::-1]][:1 + (op is elementwise.multiply)]
     return [term._replace(summand=a, factors=((op, factor), *term.factors)) for a, factor in pairs
             if isinstance(a, Symbol) and a.shape == node.shape]
 

@@ -53,7 +53,7 @@ def _joined(node: Symbol, pieces: dict[int, Pieces]) -> Pieces | None:
         return Pieces(node.attributes["axis"], list(node.inputs))
     given = [pieces.get(id(a)) for a in node.inputs]
     whole = next((p for p in given if p), None)
-    if whole is None or not node.op.elementwise or node.op.cost is not Cost.CHEAP:  # type: ignore[union-attr]
+    if whole is None or node.op is None or not node.op.elementwise or node.op.cost is not Cost.CHEAP:
         return None
     axis, sizes = whole.axis, whole.sizes
     for a, own in zip(node.inputs, given):

@@ -3,9 +3,9 @@ elementwise operations, each of which becomes one kernel."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import count
+from typing import Any
 
 from ..autograd import operands
 from ..ops.shapes import Shape
@@ -25,7 +25,7 @@ class Region:
     outputs: list[Symbol]
     nodes: list[Symbol]
     labels: dict[int, str] = field(default_factory=dict)
-    functions: dict[tuple, Callable] = field(default_factory=dict, repr=False)      # what has been made of it
+    made: dict[tuple, Any] = field(default_factory=dict, repr=False)                # what has been made of it
 
 
 @dataclass

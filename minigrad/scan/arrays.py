@@ -190,11 +190,11 @@ class Carried:
 def compiled(region: Region, xp: Any, dtype: Any) -> Callable[..., tuple]:
     """The region's operations as a function over arrays of `xp`, from the source that is printed for it; made once."""
     key = (xp.__name__, str(dtype))
-    if key not in region.functions:
+    if key not in region.made:
         names = python_names(xp, dtype)
         exec(compile(python_function(region), f"<{region.name}>", "exec"), names)
-        region.functions[key] = names[region.name]
-    return region.functions[key]
+        region.made[key] = names[region.name]
+    return region.made[key]
 
 
 class Arrays(Packed):

@@ -89,20 +89,18 @@ class _Run:
         """The gradients of all inputs, from those of the results by position."""
         if grad_enabled():
             return self._replayed(gradients)
-        given = [gradients[k]._array if k in gradients else None for k in range(len(self.arrays))]
         outputs = self.loop.results
         try:
-            found = self._back({name: self._zeros(k) if given[k] is None else given[k] for k, name in enumerate(outputs)},
-                               {name: self._zeros(k)[0] if given[k] is None else given[k][0].copy()
-                                for k, name in enumerate(self.states, len(outputs))})
+            found = self._back({name: self._given(k, gradients) for k, name in enumerate(outputs)},
+                               {name: self._given(k, gradients)[0].copy() for k, name in enumerate(self.states, len(outputs))})
         except MemoryError as error:
             raise _too_large("backward", self.rows, self.arrays[0], error) from error
         return [Tensor(found[name]) if name in found else None for name in self.inputs]
 
-    def _zeros(self, k: int) -> Any:
-        """The gradient of a result on which nothing depends."""
+    def _given(self, k: int, gradients: Mapping[int, Tensor]) -> Any:
+        """The gradient of a result; zeros if nothing depends on it."""
         like = self.arrays[k]
-        return self.rows.xp.zeros(like.shape, like.dtype)
+        return gradients[k]._array if k in gradients else self.rows.xp.zeros(like.shape, like.dtype)
 
     def _replayed(self, gradients: Mapping[int, Tensor]) -> list[Tensor | None]:
         """The same, through the eager loop from these very inputs, so that it can be differentiated again."""

@@ -1,8 +1,8 @@
 """Shares: the rows of a run divided among threads, and where generated C finds them.
 
-A share is a number of rows with all their steps. What only the program sees is packed by shares: the rows of the first share's
-first step, of its second step, ..., then those of the next share. So no two threads write into the same stretch of memory, which
-would have to travel between their processors at every step. What others see, too, stays where they have it.
+A share is a number of rows with all their steps. What only the program sees is packed by shares: the first share's rows of the
+first step, of the second step, ..., then those of the next share. So no two threads write into the same stretch of memory,
+which would have to travel between their processors at every step. What others see, too, stays where they have it.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class Shares:
                 share = np.repeat(np.arange(count, dtype=np.int16), cuts[1:] - cuts[:-1])
                 by_share = np.argsort(share[row], kind="stable")
                 step, row = step[by_share], row[by_share]
-            self.at_step = self.at_before = step * rows.rows + (rows.sorted[row] if ragged else row)
+            self.at_step = self.at_before = step * rows.rows + (row if rows.sorted is None else rows.sorted[row])
             if ragged and rows.reverse:
                 left = rows.steps - 1 - step
                 self.at_before = self.at_step + np.where(step == rows.lengths[row] - 1, left * rows.rows, 0)

@@ -13,25 +13,23 @@ def normalised(joined):
     return (joined - mean) / (((joined - mean) * (joined - mean)).sum(-1, keepdims=True) + 1)
 
 
+TWO, UNEQUAL = {"a": (*ROWS, 3), "b": (*ROWS, 3)}, {"a": (*ROWS, 3), "b": (*ROWS, 4)}
 GONE = {
-    "a sum of equal pieces": (lambda a, b: mg.concatenate([a, b], -1).sum(-1), {"a": (*ROWS, 3), "b": (*ROWS, 3)}),
-    "a sum of unequal pieces": (lambda a, b: mg.concatenate([a, b], -1).sum(-1, keepdims=True),
-                                {"a": (*ROWS, 3), "b": (*ROWS, 4)}),
-    "a sum of squares": (lambda a, b: ((y := mg.concatenate([a, b, a], -1) - 0.5) * y).sum(-1), {"a": (*ROWS, 3), "b": (*ROWS, 4)}),
-    "pieces taken again": (lambda a, b: (y := normalised(mg.concatenate([a, b], -1)))[..., :3] * y[:, :, 3:].sum(-1, keepdims=True),
-                           {"a": (*ROWS, 3), "b": (*ROWS, 4)}),
-    "joined along another axis": (lambda a, b: (y := mg.concatenate([a, b], -2) * 2)[..., 2:3, :] + y.sum((-2, -1), keepdims=True),
-                                  {"a": (*ROWS, 2, 3), "b": (*ROWS, 1, 3)}),
-    "two joined alike": (lambda a, b: (mg.concatenate([a, b], -1) * mg.concatenate([b, a], -1)).sum(-1),
-                         {"a": (*ROWS, 3), "b": (*ROWS, 3)}),
+    "a sum of equal pieces": (lambda a, b: mg.concatenate([a, b], -1).sum(-1), TWO),
+    "a sum of unequal pieces": (lambda a, b: mg.concatenate([a, b], -1).sum(-1, keepdims=True), UNEQUAL),
+    "a sum of squares": (lambda a, b: ((y := mg.concatenate([a, b, a], -1) - 0.5) * y).sum(-1), UNEQUAL),
+    "pieces taken again": (lambda a, b: (y := normalised(mg.concatenate([a, b], -1)))[..., :3]
+                           * y[:, :, 3:].sum(-1, keepdims=True), UNEQUAL),
+    "along another axis": (lambda a, b: (y := mg.concatenate([a, b], -2) * 2)[..., 2:3, :] + y.sum((-2, -1), keepdims=True),
+                           {"a": (*ROWS, 2, 3), "b": (*ROWS, 1, 3)}),
+    "two joined alike": (lambda a, b: (mg.concatenate([a, b], -1) * mg.concatenate([b, a], -1)).sum(-1), TWO),
 }
 STAYS = {
-    "joined otherwise": (lambda a, b: (mg.concatenate([a, b], -1) * mg.concatenate([b, a], -1)).sum(-1),
-                         {"a": (*ROWS, 3), "b": (*ROWS, 4)}),
+    "joined otherwise": (lambda a, b: (mg.concatenate([a, b], -1) * mg.concatenate([b, a], -1)).sum(-1), UNEQUAL),
     "with a value for each number": (lambda a, b: (mg.concatenate([a, a], -1) * b).sum(-1), {"a": (*ROWS, 2), "b": (4,)}),
-    "through what is costly": (lambda a, b: mg.tanh(mg.concatenate([a, b], -1)).sum(-1), {"a": (*ROWS, 3), "b": (*ROWS, 3)}),
-    "not a piece": (lambda a, b: mg.concatenate([a, b], -1)[..., 1:4], {"a": (*ROWS, 3), "b": (*ROWS, 3)}),
-    "every second number": (lambda a, b: mg.concatenate([a, b], -1)[..., :3:2], {"a": (*ROWS, 3), "b": (*ROWS, 3)}),
+    "through what is costly": (lambda a, b: mg.tanh(mg.concatenate([a, b], -1)).sum(-1), TWO),
+    "not a piece": (lambda a, b: mg.concatenate([a, b], -1)[..., 1:4], TWO),
+    "every second number": (lambda a, b: mg.concatenate([a, b], -1)[..., :3:2], TWO),
     "a sum along another axis": (lambda a, b: mg.concatenate([a, b], -1).sum(-2), {"a": (*ROWS, 2, 3), "b": (*ROWS, 2, 3)}),
 }
 

@@ -16,7 +16,7 @@ from ...native import Arena, Memory, address, contiguous, library, runtime, thre
 from ...native.build import CTYPES
 from ...symbol import Symbol
 from ..memory.again import way_back
-from ..memory.homes import AFTER_STEP, BEFORE_STEP, ONCE, PACKED, PARTIAL, ROW, SHARE, Field, Home
+from ..memory.homes import BEFORE_STEP, ONCE, PACKED, PARTIAL, ROW, SHARE, Field, Home
 from ..passes.plan import Plan
 from ..rows import Named, Rows
 from ..shares import INTEGERS, TABLES
@@ -279,7 +279,7 @@ class Execution:
         shares, steps, width, before = self.shares, self.rows.steps, self.rows.rows, home.kind == BEFORE_STEP
         if home.kind != PACKED:
             array = array[shares.before if before else shares.after:][:steps * width]
-        if self.rows.sorted is not None and (before or home.kind == PACKED and home.field in self.native.told):
+        if self.rows.sorted is not None and (before or (home.kind == PACKED and home.field in self.native.told)):
             return shares.whole(array.reshape(steps * width, *axes).take(shares.at_before if before else shares.at_step, 0))
         return array.reshape(steps, width, *axes)
 

@@ -127,7 +127,7 @@ class _Writer:
         given = {*self.homes.names.values()}
         return [f"clear_ended(run, own, run->{home.field} + {WHERE[home.kind][0]} * {home.stride}, {home.stride});"
                 for home in sorted(self.results) if self.homes.fields[home.field].half == self.name
-                and (home.kind == AFTER_STEP or home.kind == PACKED and home.field not in given)]
+                and (home.kind == AFTER_STEP or (home.kind == PACKED and home.field not in given))]
 
     def _down(self) -> str:
         """From the last step to the first?"""

@@ -26,7 +26,7 @@ class Reuse:
 
     def __init__(self, plan: Plan):
         self.plan = plan
-        self._nests: dict[int, Nests] = {}
+        self._nests: dict[int, _Order] = {}
         self.planes: dict[int, str] = {}
         inputs, saved = plan.step.graph.inputs, {id(s) for s in plan.saved}
         again = {id(x) for _, _, region in regions_of(plan.backward) for x in region.inputs} if plan.backward else set()
@@ -50,19 +50,11 @@ class Reuse:
 
     def _read_first(self, region: Region, old: Symbol, new: Symbol) -> bool:
         """Within a region: nests that read `old` stand before the one that computes `new`, or are it, element by element."""
-        nests = self._nests.setdefault(id(region), Nests(region))
-        position = {step.key: i for i, nest in enumerate(nests.nests) for step in nest.steps}
-        own = position.get((id(new), None))
-        if own is None:
-            return False
-        for nest in nests.nests:
-            for step in nest.steps:
-                for read in nests.reads(step):
-                    if read.base is old:
-                        same = features(old) == nest.extents and read.places == broadcast_places(old, nest.extents)
-                        if position[step.key] > own or (position[step.key] == own and not same):
-                            return False
-        return True
+        if id(region) not in self._nests:
+            self._nests[id(region)] = _Order(region)
+        order = self._nests[id(region)]
+        own = order.position.get((id(new), None))
+        return own is not None and all(at < own or (at == own and same) for at, same in order.reads.get(id(old), ()))
 
     def _take_planes(self) -> None:
         """Of kept values that are computed from one pre-activation, where that is read for the last time."""
@@ -105,6 +97,22 @@ class Reuse:
         if source is None or at is None:
             return True                                     # no gradient is ever written there
         return self.ends_before(half, value, source, at)
+
+
+class _Order:
+    """position:  number of the nest of each step of a region, by its key.
+    reads:     of a value (id): the nests that read it, and whether element by element.
+    """
+
+    def __init__(self, region: Region):
+        nests = Nests.of(region)
+        self.position = {step.key: k for k, nest in enumerate(nests.nests) for step in nest.steps}
+        self.reads: dict[int, list[tuple[int, bool]]] = {}
+        for k, nest in enumerate(nests.nests):
+            for step in nest.steps:
+                for read in (read for read in nests.reads(step) if isinstance(read.base, Symbol)):
+                    same = features(read.base) == nest.extents and read.places == broadcast_places(read.base, nest.extents)
+                    self.reads.setdefault(id(read.base), []).append((k, same))
 
 
 def regions_of(half: Half) -> list[tuple[str, int, Region]]:

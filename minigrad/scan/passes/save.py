@@ -14,7 +14,8 @@ def saved(roots: list[Symbol], step: CutStep, states: list[Symbol]) -> list[Symb
     a pre-activation, forward as well, the result is kept in its place."""
     position = {id(node): k for k, node in enumerate(step.graph.nodes)}
     pres = {id(step.graph.inputs[name]) for name in step.pres}
-    known, chosen = {id(s) for s in states}, set()
+    known = {id(s) for s in states}
+    chosen: set[int] = set()
 
     def given(node: Symbol) -> bool:
         return id(node) in pres | chosen or (id(node) in position and node.op is not None and not _again(node, known))
@@ -22,9 +23,12 @@ def saved(roots: list[Symbol], step: CutStep, states: list[Symbol]) -> list[Symb
     while True:
         needed = postorder(roots, lambda node: () if id(node) in known or given(node) else operands(node))
         found = [node for node in needed if id(node) not in known and given(node)]
-        users = {id(p): [n for n in needed if not given(n) and any(a is p for a in operands(n))] for p in found}
-        better = [users[id(p)][0] for p in found if id(p) in pres and len(users[id(p)]) == 1
-                  and _replaces(users[id(p)][0], p, step, position)]
+        users: dict[int, list[Symbol]] = {id(p): [] for p in found if id(p) in pres}
+        for node in needed:
+            for p in {id(a) for a in operands(node)} & users.keys() if not given(node) else ():
+                users[p].append(node)
+        better = [node for p in found for node in users.get(id(p), [])
+                  if len(users[id(p)]) == 1 and _replaces(node, p, step, position)]
         if not better:
             return sorted(found, key=lambda node: position[id(node)])
         chosen |= {id(node) for node in better}
@@ -40,5 +44,6 @@ def _replaces(node: Symbol, pre: Symbol, step: CutStep, position: dict[int, int]
     """Is it an elementwise function of the pre-activation that is computed when nothing else reads that any more?"""
     if id(node) not in position or not node.op.elementwise or node.shape != pre.shape:  # type: ignore[union-attr]
         return False
-    before = {id(n) for n in postorder([node], operands)}
-    return all(id(n) in before for n in step.graph.nodes if any(a is pre for a in operands(n)))
+    readers = [n for n in step.graph.nodes if n is not node and any(a is pre for a in operands(n))]
+    before = {id(n) for n in postorder([node], operands)} if readers else set()
+    return all(id(n) in before for n in readers)
