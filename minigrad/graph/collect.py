@@ -109,7 +109,8 @@ def _added(term: Term) -> list[Term]:
     node, op = term.summand, term.summand.op
     if op is elementwise.negative:
         return [term._replace(summand=node.inputs[0], negative=not term.negative)]
-    if op in (elementwise.add, elementwise.subtract) and all(isinstance(a, Symbol) and a.shape == node.shape for a in node.inputs):
+    signed = op in (elementwise.add, elementwise.subtract)
+    if signed and all(isinstance(a, Symbol) and a.shape == node.shape for a in node.inputs):
         a, b = node.inputs
         return [term._replace(summand=a), term._replace(summand=b, negative=term.negative != (op is elementwise.subtract))]
     return []
