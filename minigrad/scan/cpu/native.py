@@ -80,7 +80,8 @@ class Native:
                 self._layouts.clear()
             count = {PACKED: rows.steps * rows.rows, BEFORE_STEP: (rows.steps + 1) * rows.rows, ROW: rows.rows, ONCE: 1,
                      SHARE: threads}
-            own, results = [{name: (rows.total if name in self.program.private else count[f.kind], *known(f.size, sizes))
+            packed = {name for name in self.program.private if self.homes.fields[name].kind == PACKED}
+            own, results = [{name: (rows.total if name in packed else count[f.kind], *known(f.size, sizes))
                              for name, f in fields.items() if f.kind in count} for fields in self.fields[half]]
             own |= {name: (threads - 1, *known(f.size, sizes)) for name, f in self.fields[half][0].items()
                     if f.kind == PARTIAL and _in_rows(f, rows.total, threads)}

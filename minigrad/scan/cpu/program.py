@@ -37,7 +37,7 @@ class Program:
     homes:    where values live; every field of it is a pointer in the struct Run, in this order, after the HEAD
               of shares.h and `sizes`.
     sizes:    sizes that are known at run time.
-    private:  fields of every step that no one else reads, in which rows are packed by shares.
+    private:  fields that no one else reads: there, rows of every step are packed by shares, and those of one step are sorted.
     merged:   field of a gradient of merged weights (rows, columns) -> the edges whose gradients are its rows.
     scratch:  the axes of the values that each region's function keeps for itself.
     """
@@ -67,8 +67,10 @@ class _Writer:
         results = [self.homes.of("forward", self.plan.step.graph.outputs[name]) for name in self.plan.results]
         results += [self.homes.backward[id(node)] for node in self.plan.gradients.values() if id(node) in self.homes.backward]
         self.results = {home for home in results if home.field != self.homes.work}
-        seen = {*self.homes.names.values(), *(home.field for home in self.results)}
-        self.private = {name for name, f in self.homes.fields.items() if f.kind == PACKED and name not in seen}
+        once = [self.homes.of(half, node).field for half, (early, _) in self.homes.once.items() for node in early]
+        sums = [name for name, f in self.homes.fields.items() if f.zero and f.kind == ROW]
+        seen = {*self.homes.names.values(), *(home.field for home in self.results), *once, *sums}
+        self.private = {name for name, f in self.homes.fields.items() if f.kind in (PACKED, ROW) and name not in seen}
 
     def written(self) -> Program:
         halves = [("forward", self.plan.forward)]
