@@ -13,7 +13,7 @@ from .views import Extent, Unsupported, features
 def units_of(region: Region) -> int | None:
     """How many units a row has, if each needs of what is read no unit but its own; else None."""
     try:
-        nests = Nests(region)
+        nests = Nests.of(region)
     except Unsupported:
         return None
     if len(nests.nests) != 1 or len(nests.nests[0].extents) > 1:

@@ -12,6 +12,7 @@ from ..ops import Op, apply, elementwise, reductions
 from ..symbol import Symbol
 from .trace import Graph
 
+DEEPEST = 50                    # terms within terms that are looked into
 
 class Term(NamedTuple):
     """The sum of a summand over `axis`, or the summand itself where that is (), with a sign, and times or by factors, the
@@ -32,9 +33,10 @@ class Term(NamedTuple):
 
 
 def collect(graph: Graph, keep: Sequence[Symbol] = ()) -> Graph:
-    """A graph with the same inputs, outputs and values, but for rounding; the nodes of `keep` stay as they are."""
+    """A graph with the same inputs, outputs and values, but for rounding; the nodes of `keep` stay as they are. Truth values
+    are added up as numbers."""
     users = Counter(id(a) for node in graph.nodes for a in operands(node))
-    users.update(id(y) for y in graph.outputs.values())
+    users.update(id(y) for y in (*graph.outputs.values(), *keep))
     new: dict[int, Symbol] = {id(node): node for node in keep}
     shapes = {node.shape for node in graph.nodes if node.op is reductions.sum and "T" in node.shape}
     for node in graph.nodes:
@@ -80,26 +82,29 @@ def _total(parts: list[tuple[bool, Symbol]]) -> Symbol:
     return -total if negative else total
 
 
-def _terms(term: Term, users: Counter[int], inner: bool = False) -> list[Term]:
+def _terms(term: Term, users: Counter[int], depth: int = 0) -> list[Term]:
     """Of a sum of sums, down to what others use as well."""
     node = term.summand
+    if depth and (users[id(node)] > 1 or depth > DEEPEST):
+        return [term]
     if node.op is reductions.sum and "T" in node.shape:
         return _summands(term._replace(summand=node.inputs[0], **node.attributes))
-    if not (inner and users[id(node)] > 1):
-        for parts in (_added(term), *([scaled] for scaled in _scaled(term))):
-            found = [t for part in parts for t in _terms(part, users, True)]
-            if any(t.axis for t in found):
-                return found
+    for parts in (_added(term), *([scaled] for scaled in _scaled(term))):
+        found = [t for part in parts for t in _terms(part, users, depth + 1)]
+        if any(t.axis for t in found):
+            return found
     return [term]
 
 
-def _summands(term: Term) -> list[Term]:
+def _summands(term: Term, depth: int = 0) -> list[Term]:
     """What is summed, without the factors that are the same for all of it; what is added there stays together if none is."""
+    if depth > DEEPEST:
+        return [term]
     for scaled in _scaled(term):
         if _same_for_all(scaled.factors[0][1], term):
-            return _summands(scaled._replace(moved=True))
+            return _summands(scaled._replace(moved=True), depth + 1)
     parts = _added(term)
-    found = [t for part in parts for t in _summands(part)]
+    found = [t for part in parts for t in _summands(part, depth + 1)]
     left = [factor for t in found for _, factor in t.factors[:len(t.factors) - len(term.factors)]]
     return found if len(parts) == 1 or any(isinstance(factor, Symbol) for factor in left) else [term]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import accumulate
 from operator import add
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from ..ops import Cost, apply, layout, reductions
 from ..symbol import Symbol
@@ -18,7 +18,7 @@ class Pieces(NamedTuple):
     parts: list[Symbol]
 
     @property
-    def sizes(self) -> list[Any]:
+    def sizes(self) -> list[int]:
         return [part.shape[self.axis] for part in self.parts]
 
 
@@ -30,7 +30,7 @@ def split(graph: Graph) -> Graph:
         inputs = tuple(new[id(a)] if isinstance(a, Symbol) else a for a in node.inputs)
         first = pieces.get(id(inputs[0])) if inputs and isinstance(inputs[0], Symbol) else None
         value = None
-        if first and node.op is reductions.sum and first.axis in node.attributes["axis"]:
+        if first and node.op is reductions.sum and first.axis in node.attributes["axis"] and "T" in node.shape:
             value = _sum(first, node)
         elif first and node.op is layout.index:
             value = _piece(first, node)
@@ -56,12 +56,12 @@ def _joined(node: Symbol, pieces: dict[int, Pieces]) -> Pieces | None:
     if whole is None or node.op is None or not node.op.elementwise or node.op.cost is not Cost.CHEAP:
         return None
     axis, sizes = whole.axis, whole.sizes
-    for a, own in zip(node.inputs, given):
-        spread = not isinstance(a, Symbol) or len(a.shape) < -axis or a.shape[axis] == 1
-        if not spread and (own is None or own.axis != axis or own.sizes != sizes):
+    alike = [p if p and (p.axis, p.sizes) == (axis, sizes) else None for p in given]
+    for a, own in zip(node.inputs, alike):
+        if own is None and isinstance(a, Symbol) and len(a.shape) >= -axis and a.shape[axis] != 1:
             return None
-    parts = [apply(node.op, *[own.parts[k] if own and own.sizes == sizes else a for a, own in zip(node.inputs, given)],
-                   **node.attributes) for k in range(len(sizes))]
+    parts = [apply(node.op, *[own.parts[k] if own else a for a, own in zip(node.inputs, alike)], **node.attributes)
+             for k in range(len(sizes))]
     return Pieces(axis, parts)
 
 
@@ -80,7 +80,7 @@ def _added(parts: list[Symbol]) -> Symbol:
 def _piece(whole: Pieces, node: Symbol) -> Symbol | None:
     """What an index takes, if that is one of the pieces."""
     index, sizes = node.attributes["index"], whole.sizes
-    if not all(isinstance(i, slice) or i is Ellipsis for i in index) or not all(isinstance(d, int) for d in sizes):
+    if not all(isinstance(i, slice) or i is Ellipsis for i in index):
         return None
     rank = len(node.shape)
     at = index.index(Ellipsis) if Ellipsis in index else len(index)

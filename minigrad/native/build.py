@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
@@ -140,16 +141,16 @@ def _flags(dtype: str) -> tuple[str, ...]:
 def _make(builds: Sequence[Build]) -> None:
     """All of them, each after what it is linked with."""
     tool, said = compiler(), ""
-    with tempfile.TemporaryDirectory(prefix="minigrad-") as scratch:
-        try:
+    try:
+        with tempfile.TemporaryDirectory(prefix="minigrad-") as scratch:
             for refused in ("", "-m"):                  # an old compiler may not know this processor
                 said = _compiled(tool, builds, refused, scratch)
                 for build in builds if not said else ():
                     said = said or _linked(tool, build, refused, scratch)
                 if not said:
                     return
-        except OSError as error:                        # it is gone, or the disk is full
-            raise NoCompiler(f"{tool} cannot be run, or its result not be kept: {error.strerror}") from error
+    except OSError as error:                            # it is gone, or the disk is full
+        raise NoCompiler(f"{tool} cannot be run, or its result not be kept: {error.strerror}") from error
     raise NoCompiler(f"{tool} cannot build this C source: {said.strip()[:2000]}")
 
 
@@ -186,7 +187,9 @@ def _linked(tool: str, build: Build, refused: str, scratch: str) -> str:
 
 
 def _complaint(commands: Sequence[Sequence[str]], folder: str) -> str:
-    """What the first command says that fails; they run side by side. One that hangs is ended with all that it has started."""
+    """What the first command says that fails; they run side by side. If one hangs, all are ended, with what they have
+    started."""
+    end = time.monotonic() + PATIENCE
     running: list[subprocess.Popen] = []
     with ExitStack() as stack:
         try:
@@ -194,11 +197,12 @@ def _complaint(commands: Sequence[Sequence[str]], folder: str) -> str:
                 process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
                                            errors="replace", cwd=folder, start_new_session=True)
                 running.append(stack.enter_context(process))
-            said = [process.communicate(timeout=PATIENCE)[1] for process in running]
+            said = [process.communicate(timeout=max(end - time.monotonic(), 0))[1] for process in running]
         except BaseException as error:
             for process in running:
-                with suppress(ProcessLookupError):
-                    os.killpg(process.pid, signal.SIGKILL)
+                if process.returncode is None:
+                    with suppress(ProcessLookupError, PermissionError):         # it has just ended
+                        os.killpg(process.pid, signal.SIGKILL)
             if isinstance(error, subprocess.TimeoutExpired):
                 raise NoCompiler(f"{commands[0][0]} was ended after {PATIENCE} seconds without a result") from None
             raise

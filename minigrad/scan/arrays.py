@@ -215,7 +215,7 @@ def forward(plan: Plan, rows: Rows, given: Named, states: Named,
     Returns the outputs packed, the last states (rows, size) sorted, and the execution, which `backward` reads.
     """
     graph = plan.step.graph
-    like = next(iter(given.values())).dtype
+    like = next(iter({**given, **states}.values())).dtype
     work = xp.zeros((rows.total, plan.width), like)
     for pre, names in plan.step.biases.items():
         for name in names:

@@ -27,6 +27,8 @@ class Loop:
     """
 
     def __init__(self, graph: Graph, carry: Mapping[str, str], step: str = ""):
+        if len({*carry.values()}) < len(carry):
+            raise ValueError(f"each state needs an output of its own, and these share one: {dict(carry)}; name the value twice")
         self.graph, self.carry, self.step = graph, dict(carry), step
         self.kinds = {name: "step" if "T" in leaf.shape else "row" if "B" in leaf.shape else "fixed"
                       for name, leaf in graph.inputs.items() if name not in self.carry and name != step}

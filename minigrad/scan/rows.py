@@ -1,8 +1,9 @@
 """Where the rows of ragged sequences stand in memory, so that no step computes a row that has ended.
 
-Rows are sorted, longest first; step t runs on the first counts[t] of them. A quantity of every step is stored packed: the
-rows of step 0, then those of step 1, ... A state is stored in blocks: block t holds what step t reads and step t - 1 wrote
-(in the backward direction the other way round). Without lengths both are plain (steps * rows) arrays.
+Rows are sorted, longest first; step t runs on the first counts[t] of them. NumPy and a GPU find a quantity of every step
+packed: the rows of step 0, then those of step 1, ... and a state in blocks: block t holds what step t reads and step t - 1
+wrote (in the backward direction the other way round). Without lengths both are plain (steps * rows) arrays. For generated C
+`shares` says where the rows stand.
 """
 
 from __future__ import annotations
@@ -200,5 +201,5 @@ class Rows:
         return total
 
     def owners(self) -> Any:
-        """The same where the arrays are, to spread a quantity of rows over the steps."""
+        """The sorted row of each packed row, where the arrays are: spreads a quantity of rows over the steps."""
         return self.xp.asarray(self.of_row)

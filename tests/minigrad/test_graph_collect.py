@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import minigrad as mg
-from minigrad.graph import derive, trace
+from minigrad.graph import Graph, derive, trace
 from minigrad.graph.collect import collect
 from minigrad.graph.lower import lower
 from minigrad.graph.simplify import simplify
@@ -68,9 +68,24 @@ def test_other_sums_stay(name):
     assert collect(graph).outputs["y"] is graph.outputs["y"]
 
 
+def test_a_very_long_sum_is_collected_in_a_moment():
+    """In parts, as looking into all of it from each of its ends would take a time that grows with its square."""
+    def f(a, s):
+        value = total(a * s)
+        for k in range(2000):
+            value = value + total(a * s * (k + 1.0))
+        return value
+
+    graph = collect(trace(f, a=FULL["a"], s=FULL["s"]))
+    assert sum(node.op.name == "sum" for node in graph.nodes if node.op) <= 2001
+
+
 def test_what_is_to_be_kept_stays():
     graph = trace(CASES["sums of one factor"][0], **FULL)
     assert collect(graph, keep=graph.nodes).outputs["y"] is graph.outputs["y"]
+    known = total(graph.inputs["a"])
+    more = Graph(graph.inputs, {"y": total(graph.inputs["b"]) + known})
+    assert collect(more, keep=[known]).outputs["y"].inputs[1] is known
 
 
 def test_the_gradient_of_a_normalised_row_is_found_in_two_loops(rng):

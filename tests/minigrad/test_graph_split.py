@@ -31,7 +31,15 @@ STAYS = {
     "not a piece": (lambda a, b: mg.concatenate([a, b], -1)[..., 1:4], TWO),
     "every second number": (lambda a, b: mg.concatenate([a, b], -1)[..., :3:2], TWO),
     "a sum along another axis": (lambda a, b: mg.concatenate([a, b], -1).sum(-2), {"a": (*ROWS, 2, 3), "b": (*ROWS, 2, 3)}),
+    "of no step": (lambda a, b: mg.concatenate([a, b], -1).sum(-1), {"a": (3,), "b": (3,)}),
 }
+CROSSED = {"a": (*ROWS, 3, 1), "b": (*ROWS, 4, 1), "c": (*ROWS, 1, 3), "d": (*ROWS, 1, 4)}
+
+
+@pytest.mark.parametrize("axis", [-1, -2, (-2, -1)])
+def test_what_is_joined_along_two_axes_is_multiplied_as_a_whole(axis, rng):
+    graph = trace(lambda a, b, c, d: (mg.concatenate([a, b], -2) * mg.concatenate([c, d], -1)).sum(axis), **CROSSED)
+    check_values_and_gradients_stay(graph, split, rng)
 
 
 @pytest.mark.parametrize("name", [*GONE, *STAYS])

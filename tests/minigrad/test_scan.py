@@ -6,10 +6,10 @@ import pytest
 import minigrad as mg
 import rnn
 from minigrad.autograd import differentiate
-from minigrad.graph import Graph
+from minigrad.graph import Graph, trace
 from minigrad.scan import Loop, Rows
 from minigrad.scan.passes.plan import plan
-from rnn import Cell, Input, State, W, b, w
+from rnn import Cell, Input, Matrix, State, Vector, W, b, w
 from shipped import SHIPPED, made, sizes_of
 
 
@@ -58,7 +58,13 @@ class Twice(Centred):
     h_next = mg.tanh(Centred.middle) * mg.relu(Centred.p)
 
 
+class Multiplied(Centred):
+    """And here another product."""
+    h_next = mg.tanh(w * Centred.middle + W @ Centred.p)
+
+
 def test_what_takes_the_place_of_a_product_is_saved_instead():
+    assert [s.name for s in plan_of(Multiplied).saved] == ["p", None]           # and the mean
     assert [s.name for s in plan_of(Centred).saved] == ["middle"]
     assert [s.name for s in plan_of(Twice).saved][:1] == ["p"]
 
@@ -159,6 +165,77 @@ def test_every_quantity_of_a_row_can_be_an_output(name, reverse, rng):
     for found in (numpy, native):
         for a, b_ in zip((*expected[0], *expected[1]), (*found[0], *found[1])):
             np.testing.assert_allclose(b_, a, rtol=1e-9, atol=1e-11)
+
+
+class Surprise(Cell):
+    """The gradient of the state is known before the backward loop, which hands it on."""
+    x, h = Input(), State()
+    v = W @ x + b
+    h_next = mg.tanh(v)
+    y = mg.tanh(h - v)
+
+
+class OneMatrixTwice(Cell):
+    """Its gradient comes from two products, of which each has another operand."""
+    x, h = Input(), State()
+    A = Matrix()
+    h_next = mg.tanh(A @ h + W @ x)
+    y = A @ h_next
+
+
+class Joined(Cell):
+    """Truth values of no step, which are counted."""
+    x, h = Input(), State()
+    u, v = Vector(), Vector()
+    n = mg.sum(mg.concatenate([u > 0, v > 0], -1), -1, keepdims=True)
+    h_next = mg.tanh(W @ [h, x] + 0.1 * n)
+
+
+@pytest.mark.parametrize("compile", ["numpy", "native"])
+@pytest.mark.parametrize("cell", [Surprise, OneMatrixTwice, Joined])
+def test_cells_that_were_computed_wrongly_once(cell, compile, rng):
+    layer = rnn.Recurrent(cell, 4, 4, dtype="float64",
+                          init=lambda _, shape: rng.standard_normal(shape) if len(shape) > 1 else np.ones(shape))
+    xs = rng.standard_normal((5, 3, 4))
+    both = []
+    for layer.compile in (False, compile):
+        x = mg.tensor(xs, requires_grad=True)
+        layer.zero_grad()
+        first = mg.tensor(np.full((1, 3, 4), 0.5), requires_grad=True)
+        y, state = layer(x, (first,), lengths=[5, 0, 3])
+        ((y * y).sum() + (state.h ** 3).sum()).backward()
+        both.append([y.numpy(), *(v.grad.numpy() for v in (x, first, *layer.parameters()) if v.grad is not None)])
+    for expected, found in zip(*both, strict=True):
+        np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-12)
+
+
+class Parts(Cell):
+    x, h = Input(3), State(4)
+    A, B = Matrix(4, 3), Matrix(4, 4)
+    j = mg.concatenate([A @ x, mg.relu(B @ h)], -1)
+    first = j[..., :4]
+    h_next = mg.tanh(first + mg.sum(j, -1, keepdims=True))
+
+
+def test_running_a_cell_renames_none_of_its_values():
+    layer = rnn.Recurrent(Parts, 3, 4)
+    before = layer.config()
+    layer(np.ones((2, 1, 3), np.float32))
+    assert layer.config() == before
+
+
+@pytest.mark.parametrize("compile", [False, "numpy", "native"])
+def test_a_loop_needs_no_input(compile):
+    loop = Loop(trace(lambda h: {"h_next": mg.tanh(h), "y": h}, h=("T", "B", 2)), {"h": "h_next"})
+    ys, last = loop({}, {"h": mg.ones(3, 2)}, Rows(2, 3), compile)
+    np.testing.assert_allclose(ys["y"].numpy(), np.stack([np.ones((3, 2)), np.full((3, 2), np.tanh(1))]), rtol=1e-6)
+    np.testing.assert_allclose(last["h"].numpy(), np.full((1, 3, 2), np.tanh(np.tanh(1))), rtol=1e-6)
+
+
+def test_states_do_not_share_an_output():
+    graph = plan_of(rnn.LSTM).step.graph
+    with pytest.raises(ValueError, match=r"each state needs an output of its own, and these share one: \{'h': 'h_next', 'c': "):
+        Loop(graph, {"h": "h_next", "c": "h_next"})
 
 
 class TwoProducts(Cell):

@@ -150,6 +150,12 @@ def test_a_compiler_that_says_it_is_done_and_is_not(tool):
         build._loaded(build.runtime_build("float64"))
 
 
+def test_no_place_for_the_compilers_files(tool, monkeypatch):
+    tool("exit 0")
+    monkeypatch.setattr(build.tempfile, "tempdir", "/no/such/directory")
+    assert "its result not be kept: No such file or directory" in refused()
+
+
 def test_a_disk_that_is_full_where_builds_are_kept(tool, monkeypatch):
     tool("exit 0")
 

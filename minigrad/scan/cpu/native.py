@@ -52,11 +52,10 @@ class Native:
                          for k, d in enumerate(inputs[name].shape) if d == "S"]
         self.states = [(name, self.homes.forward[id(inputs[name])]) for name in plan.carry]
         outlive = {self.homes.forward[id(plan.step.graph.outputs[name])].field for name in plan.results}
-        self.told = {*self.homes.names.values()}            # fields of what is given
         self.outlive = outlive - {self.homes.work}          # fields of the outputs, which are there when the run is gone
         self.outputs = plan.gradients
         self.weights, self.added = self._weights()
-        self.merged = dict.fromkeys(own for _, own, _ in self.weights)
+        self.merged = dict.fromkeys(own for _, own, _ in (*self.weights, *self.added))
         self.seeds = {name: self.homes.names[f"g_{name}"] for name in (*plan.results, *plan.carry.values())
                       if plan.backward}
         self.seed_slots = [self.position[own] for own in self.seeds.values()]
@@ -120,7 +119,7 @@ class Native:
         homes = self.homes
         blocks = {home.field for _, home in self.states if home.kind == BEFORE_STEP}
         early = {homes.of(half, node).field for node in homes.once[half][0]}
-        given = self.told - blocks | early
+        given = homes.given - blocks | early
         if half == FORWARD:
             results = self.outlive
         else:
@@ -280,7 +279,7 @@ class Execution:
         shares, steps, width, before = self.shares, self.rows.steps, self.rows.rows, home.kind == BEFORE_STEP
         if home.kind != PACKED:
             array = array[shares.before if before else shares.after:][:steps * width]
-        if self.rows.sorted is not None and (before or (home.kind == PACKED and home.field in self.native.told)):
+        if self.rows.sorted is not None and (before or (home.kind == PACKED and home.field in self.native.homes.given)):
             return shares.whole(array.reshape(steps * width, *axes).take(shares.at_before if before else shares.at_step, 0))
         return array.reshape(steps, width, *axes)
 

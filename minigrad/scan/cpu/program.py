@@ -69,7 +69,7 @@ class _Writer:
         self.results = {home for home in results if home.field != self.homes.work}
         once = [self.homes.of(half, node).field for half, (early, _) in self.homes.once.items() for node in early]
         sums = [name for name, f in self.homes.fields.items() if f.zero and f.kind == ROW]
-        seen = {*self.homes.names.values(), *(home.field for home in self.results), *once, *sums}
+        seen = {*self.homes.given, *(home.field for home in self.results), *once, *sums}
         self.private = {name for name, f in self.homes.fields.items() if f.kind in (PACKED, ROW) and name not in seen}
 
     def written(self) -> Program:
@@ -126,10 +126,9 @@ class _Writer:
 
     def _ended(self) -> list[str]:
         """Results are 0 where rows have ended."""
-        given = {*self.homes.names.values()}
-        return [f"clear_ended(run, own, run->{home.field} + {WHERE[home.kind][0]} * {home.stride}, {home.stride});"
-                for home in sorted(self.results) if self.homes.fields[home.field].half == self.name
-                and (home.kind == AFTER_STEP or (home.kind == PACKED and home.field not in given))]
+        results = [home for home in sorted(self.results) if self.homes.fields[home.field].half == self.name]
+        return [f"clear_ended(run, own, {self._first(home)}, {home.stride});" for home in results
+                if home.kind == AFTER_STEP or (home.kind == PACKED and home.field not in self.homes.given)]
 
     def _down(self) -> str:
         """From the last step to the first?"""
@@ -179,19 +178,21 @@ class _Writer:
 
     def _product_at_once(self, group: Group) -> list[str]:
         left, out = self._ends(group)
-        if left.kind == ROW:
-            return self._steps(self._product_of_step(group))
         source, target = self._matrix(left, "own.low"), self._matrix(out, "own.low")
         return [*self._begun(group, f"{target}.at", "own.high - own.low", out.stride),
                 self._product(group, "own.high - own.low", source, target)]
 
     def _matrix(self, home: Home, row: str) -> str:
         """The rows of a value from `row` on, in the order of the shares."""
-        before, table = WHERE[home.kind]
-        places = [f"{before} * {home.stride}"] if before != "0" else []
-        at = " + ".join([f"run->{home.field}", *places, *([str(home.offset)] if home.offset else [])])
-        matrix = f"(Matrix){{{at}, {home.stride}, {'0' if home.field in self.private else f'run->{table}'}}}"
+        index = "0" if home.field in self.private else f"run->{WHERE[home.kind][1]}"
+        matrix = f"(Matrix){{{self._first(home)}, {home.stride}, {index}}}"
         return matrix if row == "0" else f"rows_from({matrix}, {row})"
+
+    def _first(self, home: Home) -> str:
+        """Where a value begins."""
+        before = WHERE[home.kind][0]
+        terms = [f"{before} * {home.stride}"] if before != "0" else []
+        return " + ".join([f"run->{home.field}", *terms, *([str(home.offset)] if home.offset else [])])
 
     def _ends(self, group: Group) -> tuple[Home, Home]:
         """What is multiplied, and where the result goes."""

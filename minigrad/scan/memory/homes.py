@@ -24,8 +24,9 @@ RESERVED = (*INTEGERS, *TABLES, "S", "scratch", "scratch_size", "bias", "d_bias"
 
 class Home(NamedTuple):
     """A block of memory and, in it, where the value of a row begins: at `offset`, and `stride` (C) further for each row of
-    its kind. Kinds: rows packed by steps; a state's blocks, as a step reads or writes them; rows of which only the current
-    step's are needed; once for all; once for each share of the rows, by which threads divide them."""
+    its kind. Kinds: rows of every step; a state's blocks, as a step reads or writes them; rows of which only the current
+    step's are needed; once for all; once for each share of the rows, by which threads divide them. Where the rows of a kind
+    stand, `Rows` says for a GPU, and `Shares` for generated C."""
 
     field: str
     kind: str
@@ -84,6 +85,11 @@ class Homes:
             self._once(self.plan.backward, self.backward)
             self._seeds(self.plan.backward)
             self._computed_backward(self.plan.backward)
+
+    @property
+    def given(self) -> set[str]:
+        """Fields of what the program is given."""
+        return {*self.names.values()}
 
     def of(self, half: str, node: Symbol) -> Home:
         return (self.forward if half == "forward" else self.backward)[id(node)]

@@ -62,7 +62,7 @@ class Sides:
         for node in flow.order:
             for a in flow.needs(node):
                 users.setdefault(id(a), []).append(node)
-        fixed = {id(node) for node in (*flow.wanted, *(e.source for e in flow.edges))}
+        fixed = {id(node) for node in (*flow.wanted, *flow.updates, *(e.source for e in flow.edges))}
         for node in reversed(flow.order):
             beside = {self.of(user) for user in users.get(id(node), ())}
             if id(node) not in fixed and self._is_cheap(node) and (len(beside) == 1 or (beside and self._fused)):

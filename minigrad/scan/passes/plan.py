@@ -115,7 +115,7 @@ def plan(graph: Graph, carry: dict[str, str], wanted: Sequence[str] | None, fuse
     """carry: input that a step receives -> output that updates it. wanted: inputs whose gradients are asked for, beside those
     of the carried ones; None if no gradient is. fused: for code in which an operation costs less than the memory that its
     result would take for all steps. watch: is told of every pass its name and its result, which str() prints."""
-    watch("trace", graph)
+    watch("trace", graph := graph.copy())
     if fused:
         watch("lower", graph := lower(graph))
         watch("split", graph := split(graph))

@@ -28,7 +28,7 @@ def saved(roots: list[Symbol], step: CutStep, states: list[Symbol]) -> list[Symb
             for p in {id(a) for a in operands(node)} & users.keys() if not given(node) else ():
                 users[p].append(node)
         better = [node for p in found for node in users.get(id(p), [])
-                  if len(users[id(p)]) == 1 and _replaces(node, p, step, position)]
+                  if len(users[id(p)]) == 1 and not any(p is r for r in roots) and _replaces(node, p, step, position)]
         if not better:
             return sorted(found, key=lambda node: position[id(node)])
         chosen |= {id(node) for node in better}
