@@ -4,12 +4,13 @@ over a row are left, as a sum no longer waits for what it is multiplied with."""
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ..autograd import operands
 from ..ops import Op, apply, elementwise, reductions
 from ..symbol import Symbol
+from .rewrite import rewrite
 from .trace import Graph
 
 DEEPEST = 50                    # terms within terms that are looked into
@@ -37,25 +38,14 @@ def collect(graph: Graph, keep: Sequence[Symbol] = ()) -> Graph:
     are added up as numbers."""
     users = Counter(id(a) for node in graph.nodes for a in operands(node))
     users.update(id(y) for y in (*graph.outputs.values(), *keep))
-    new: dict[int, Symbol] = {id(node): node for node in keep}
     shapes = {node.shape for node in graph.nodes if node.op is reductions.sum and "T" in node.shape}
-    for node in graph.nodes:
-        if id(node) not in new:
-            collected = _collected(node, users, new) if node.op and node.shape in shapes else None
-            new[id(node)] = value = _again(node, new) if collected is None else collected
-            if value.op is not None and value.name is None:
-                value.name = node.name
-    order = [new[id(node)] for node in graph.nodes]
-    return Graph(graph.inputs, {name: new[id(y)] for name, y in graph.outputs.items()}, order)
+
+    def rule(node: Symbol, _: tuple, new: Mapping[int, Symbol]) -> Symbol | None:
+        return _collected(node, users, new) if node.shape in shapes else None
+    return rewrite(graph, rule, keep)
 
 
-def _again(node: Symbol, new: dict[int, Symbol]) -> Symbol:
-    inputs = tuple(new[id(a)] if isinstance(a, Symbol) else a for a in node.inputs)
-    same = all(a is b for a, b in zip(inputs, node.inputs))
-    return node if same else Symbol(node.shape, node.name, node.op, inputs, node.attributes)
-
-
-def _collected(node: Symbol, users: Counter[int], new: dict[int, Symbol]) -> Symbol | None:
+def _collected(node: Symbol, users: Counter[int], new: Mapping[int, Symbol]) -> Symbol | None:
     """The node by fewer or shorter sums, if there are such."""
     groups: dict[Any, list[Term]] = {}
     for term in (terms := _terms(Term(node), users)):

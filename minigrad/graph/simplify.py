@@ -8,6 +8,7 @@ from typing import Any
 from ..ops import apply, elementwise, layout
 from ..ops.shapes import broadcast
 from ..symbol import Symbol
+from .rewrite import again, rewrite
 from .trace import Graph
 
 _NEUTRAL = {elementwise.multiply: 1.0, elementwise.divide: 1.0, elementwise.add: 0.0, elementwise.subtract: 0.0,
@@ -19,25 +20,14 @@ def simplify(graph: Graph, keep: Sequence[Symbol] = ()) -> Graph:
     """A graph with the same inputs, outputs and values. Symbols that need no change stay the same objects, and where a node
     equals one of `keep`, that one stands for it."""
     known = {_key(node, node.inputs): node for node in keep if node.op is not None}
-    new: dict[int, Any] = {}
-    for node in graph.nodes:
-        if node.op is None:
-            new[id(node)] = node
-            continue
-        inputs = tuple(new[id(a)] if isinstance(a, Symbol) else a for a in node.inputs)
+
+    def rule(node: Symbol, inputs: tuple, _: Any) -> Any:
         value = _trivial(node, inputs)
         if value is None:
             inputs = _unspread(node, inputs)
-            key = _key(node, inputs)
-            if key not in known:
-                same = all(a is b for a, b in zip(inputs, node.inputs))
-                known[key] = node if same else Symbol(node.shape, node.name, node.op, inputs, node.attributes)
-            value = known[key]
-        if value.op is not None and value.name is None:
-            value.name = node.name
-        new[id(node)] = value
-    order = [new[id(node)] for node in graph.nodes]
-    return Graph(graph.inputs, {name: new[id(y)] for name, y in graph.outputs.items()}, order)
+            value = known.setdefault(_key(node, inputs), again(node, inputs))
+        return value
+    return rewrite(graph, rule)
 
 
 def _key(node: Symbol, inputs: tuple) -> tuple:

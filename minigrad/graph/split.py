@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from itertools import accumulate
 from operator import add
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ..ops import Cost, apply, layout, reductions
 from ..symbol import Symbol
+from .rewrite import again, rewrite
 from .trace import Graph
 
 
@@ -24,26 +25,20 @@ class Pieces(NamedTuple):
 
 def split(graph: Graph) -> Graph:
     """A graph with the same inputs, outputs and values."""
-    new: dict[int, Symbol] = {}
     pieces: dict[int, Pieces] = {}
-    for node in graph.nodes:
-        inputs = tuple(new[id(a)] if isinstance(a, Symbol) else a for a in node.inputs)
-        first = pieces.get(id(inputs[0])) if inputs and isinstance(inputs[0], Symbol) else None
-        value = None
+
+    def rule(node: Symbol, inputs: tuple, _: Any) -> Symbol:
+        first = pieces.get(id(inputs[0]))
         if first and node.op is reductions.sum and first.axis in node.attributes["axis"] and "T" in node.shape:
-            value = _sum(first, node)
-        elif first and node.op is layout.index:
-            value = _piece(first, node)
-        if value is None:
-            same = all(a is b for a, b in zip(inputs, node.inputs))
-            value = node if same else Symbol(node.shape, node.name, node.op, inputs, node.attributes)
-            if found := _joined(value, pieces):
-                pieces[id(value)] = found
-        if value.op is not None and value.name is None:
-            value.name = node.name
-        new[id(node)] = value
-    order = [new[id(node)] for node in graph.nodes]
-    return Graph(graph.inputs, {name: new[id(y)] for name, y in graph.outputs.items()}, order)
+            return _sum(first, node)
+        part = _piece(first, node) if first and node.op is layout.index else None
+        if part is not None:
+            return part
+        value = again(node, inputs)
+        if found := _joined(value, pieces):
+            pieces[id(value)] = found
+        return value
+    return rewrite(graph, rule)
 
 
 def _joined(node: Symbol, pieces: dict[int, Pieces]) -> Pieces | None:

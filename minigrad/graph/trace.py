@@ -74,14 +74,6 @@ class Graph:
         results = ", ".join(f"{name} = {label[id(node)]}" for name, node in self.outputs.items())
         return "\n".join([*lines, f"return {results}"])
 
-    def copy(self) -> Graph:
-        """Of the same inputs, with nodes of its own: a pass may name them."""
-        new: dict[int, Symbol] = {}
-        for node in self.nodes:
-            inputs = tuple(new[id(a)] if isinstance(a, Symbol) else a for a in node.inputs)
-            new[id(node)] = Symbol(node.shape, node.name, node.op, inputs, node.attributes) if node.op else node
-        return Graph(self.inputs, {name: new[id(y)] for name, y in self.outputs.items()}, list(new.values()))
-
     # -- JSON: numbers, names and shapes only; reading it runs no code ------------------------------------------------------
     def to_json(self) -> dict[str, Any]:
         """As dicts, lists, strings and numbers."""

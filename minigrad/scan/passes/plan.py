@@ -11,6 +11,7 @@ from functools import cached_property
 from ...graph import Graph, derive
 from ...graph.collect import collect
 from ...graph.lower import lower
+from ...graph.rewrite import copied
 from ...graph.simplify import simplify
 from ...graph.split import split
 from ...symbol import Symbol
@@ -115,7 +116,7 @@ def plan(graph: Graph, carry: dict[str, str], wanted: Sequence[str] | None, fuse
     """carry: input that a step receives -> output that updates it. wanted: inputs whose gradients are asked for, beside those
     of the carried ones; None if no gradient is. fused: for code in which an operation costs less than the memory that its
     result would take for all steps. watch: is told of every pass its name and its result, which str() prints."""
-    watch("trace", graph := graph.copy())
+    watch("trace", graph := copied(graph))
     if fused:
         watch("lower", graph := lower(graph))
         watch("split", graph := split(graph))
