@@ -57,6 +57,8 @@ class CellGraph:
         for name in (self.name, self.input, *self.states, *self.extras):
             if not name.isidentifier() or name.startswith("_") or keyword.iskeyword(name):
                 raise ValueError(f"{name[:80]!r} is no name of a cell, a state or an input")
+        if not isinstance(self.step, str):
+            raise ValueError(f"{self.name}: the number of the step is called by a word, not {str(self.step)[:80]}")
         for wanted, graph in ((self._inputs(), self.graph.inputs), (self._outputs(), self.graph.outputs)):
             found = {name: node.shape for name, node in graph.items()}
             if wrong := sorted(name for name in wanted.keys() | found.keys() if wanted.get(name) != found.get(name)):

@@ -240,9 +240,18 @@ def results(layer, compile, x, states, lengths, seed):
     return values | {f"gradient by {name}": mg.zeros(v.shape) if g is None else g for name, (v, g) in zip(leaves, pairs)}
 
 
+def reference(layer, x, states, lengths, seed):
+    """Operation by operation. Of a cell whose numbers grow beyond floats there is nothing to compare."""
+    try:
+        return results(layer, False, x, states, lengths, seed)
+    except RuntimeWarning as warning:
+        note(str(warning))
+        reject()
+
+
 def check_against_eager(draft, seed, data, compile):
     layer, *arguments = drawn_layer(draft, seed, data, most_layers=2)
-    expected, found = (results(layer, choice, *arguments, seed) for choice in (False, compile))
+    expected, found = reference(layer, *arguments, seed), results(layer, compile, *arguments, seed)
     for name, value in expected.items():
         largest = np.abs(value.numpy()).max(initial=1)
         np.testing.assert_allclose(found[name].numpy(), value.numpy(), rtol=0, atol=1e-10 * largest, err_msg=name)
@@ -301,7 +310,7 @@ def check_one_kernel(draft, seed, data):
     """Shared out so that blocks meet, and some have no row or no unit."""
     assume(not compares_twins(draft))
     layer, x, states, lengths = drawn_layer(draft, seed, data, most_layers=2)
-    expected = results(layer, False, x, states, lengths, seed)
+    expected = reference(layer, x, states, lengths, seed)
     there = [mg.tensor(a.numpy(), device="cuda", requires_grad=True) for a in (x, *states.values())]
     layer.to("cuda")
     with mg.device("cuda"), pytest.MonkeyPatch.context() as patched:

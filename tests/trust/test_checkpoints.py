@@ -125,6 +125,7 @@ def test_the_names_of_a_graph_are_checked_before_anything_is_printed():
     (lambda d: d["layer"]["layers"].extend(d["layer"]["layers"] * 2), "is more than there are numbers for"),
     (lambda d: d["layer"]["layers"][0]["forward"]["structure"]["states"].update(h=1 << 40), r"its graph has h \(T, B, 4\)"),
     (lambda d: d["layer"]["layers"][0]["forward"]["structure"]["graph"]["nodes"][0]["shape"].append(1 << 40), "numbers a row"),
+    (lambda d: d["layer"]["layers"][0]["forward"]["structure"].update(step={}), "of the step is called by a word, not"),
     (lambda d: d.update(symbols="é" * 3), "should be"),
 ])
 def test_sizes_are_bounded_by_what_the_file_holds(change, told, tmp_path):
