@@ -3,7 +3,7 @@
 
 /* Bytes of the rows of a stretch, and how many rows these are at least and need to be at most. */
 #define CACHE (1 << 19)
-#define LEAST 128
+#define LEAST 64
 #define ENOUGH 256
 
 /* How every program's data begins, as minigrad/scan/shares.py explains. */

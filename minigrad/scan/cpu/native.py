@@ -23,6 +23,7 @@ from ..shares import INTEGERS, TABLES
 from .program import Program, program
 
 SMALL = 1_000_000               # multiply-adds of a half below which a second thread costs more than it brings
+IN_CACHE = 1 << 20              # bytes of a sum that is added to after each stretch of steps
 TOGETHER = 65_536               # bytes of a result that may be kept for as long as the gradients of the parameters are
 FORWARD, BACKWARD = "forward", "backward"
 
@@ -83,13 +84,20 @@ class Native:
             own, results = [{name: (rows.total if name in packed else count[f.kind], *known(f.size, sizes))
                              for name, f in fields.items() if f.kind in count} for fields in self.fields[half]]
             own |= {name: (threads - 1, *known(f.size, sizes)) for name, f in self.fields[half][0].items()
-                    if f.kind == PARTIAL and _in_rows(f, rows.total, threads)}
+                    if f.kind == PARTIAL and self._in_rows(f, rows.total, threads)}
             together = {name: shape for name, shape in results.items() if self.homes.fields[name].kind in (ONCE, SHARE)
                         or prod(shape) * self.dtype.itemsize <= TOGETHER}
             alone = [{name: shape} for name, shape in results.items() if name not in together]
             self._layouts[key] = Layout(self._block(own), [n for n in own if n in self.visible],
                                         [self._block(shapes) for shapes in (together, *alone) if shapes])
         return self._layouts[key]
+
+    def _in_rows(self, gradient: Field, total: int, threads: int) -> bool:
+        """Is a sum over all rows better found by rows, a part by each thread, than by columns? Each then reads what it wrote,
+        but adds to the sum again and again, and the parts have to be added up."""
+        size = known(gradient.size, {})
+        columns = size[1] if len(size) > 1 else 1
+        return threads > 1 and 8 * columns * threads <= total and prod(size) * self.dtype.itemsize <= IN_CACHE
 
     def _block(self, shapes: Mapping[str, tuple[int, ...]]) -> Block:
         sizes = [-(-prod(shape) * self.dtype.itemsize // 64) * 64 for shape in shapes.values()]
@@ -128,13 +136,6 @@ class Native:
         fields = {name: f for name, f in homes.fields.items() if f.half == half and name not in given}
         return ({name: f for name, f in fields.items() if name not in results},
                 {name: f for name, f in fields.items() if name in results})
-
-
-def _in_rows(gradient: Field, total: int, threads: int) -> bool:
-    """Is a sum over all rows better found by rows, a part by each thread, than by columns? Each then reads what it wrote, but
-    the parts have to be added up."""
-    columns = gradient.size[1] if len(gradient.size) > 1 else 1
-    return threads > 1 and 8 * columns * threads <= total  # type: ignore[operator]
 
 
 class Block(NamedTuple):
