@@ -15,8 +15,8 @@ _C_WORDS = set("""auto break case char const continue default do double else enu
 register restrict return short signed sizeof static struct switch typedef union unsigned void volatile while asm typeof
 T S U V rows row unit scratch k k1 k2 k3 k4 Run run step first last least product outer share fill add pack
 barrier column_sums run_task Task load store copy thread threads end before after packed data low high clamp reduce Reduced
-Matrix row_of rows_from columns_from Head HEAD Share Part share_of each_share each_stretch by_rows sum_others sum_shares
-outer_rows outer_end column_sums_rows column_sums_end CACHE LEAST ENOUGH own place down
+Matrix nth row_of rows_from columns_from Head HEAD Share Part share_of each_share each_stretch clear_ended by_rows sum_others
+sum_shares outer_rows outer_end column_sums_rows column_sums_end CACHE LEAST ENOUGH own place down
 as_float as_bits sigmoid softplus relu sign maximum minimum unless_nan unless_0_or_nan INFINITY NAN NULL INLINE SINGLE linux
 memcpy HUGE_VAL HUGE_VALF HUGE_VALL M_E M_LN2 M_LN10 M_LOG2E M_LOG10E M_PI M_PI_2 M_PI_4 M_1_PI M_2_PI M_2_SQRTPI M_SQRT2
 M_SQRT1_2 FP_NAN FP_INFINITE FP_ZERO FP_SUBNORMAL FP_NORMAL FP_ILOGB0 FP_ILOGBNAN MATH_ERRNO MATH_ERREXCEPT unix memset

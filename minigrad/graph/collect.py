@@ -15,6 +15,7 @@ from .trace import Graph
 
 DEEPEST = 50                    # terms within terms that are looked into
 
+
 class Term(NamedTuple):
     """The sum of a summand over `axis`, or the summand itself where that is (), with a sign, and times or by factors, the
     innermost first. moved: has one of them left the sum?"""

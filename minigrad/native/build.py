@@ -140,13 +140,12 @@ def _flags(dtype: str) -> tuple[str, ...]:
 
 def _make(builds: Sequence[Build]) -> None:
     """All of them, each after what it is linked with."""
-    tool, said = compiler(), ""
+    tool = compiler()
     try:
         with tempfile.TemporaryDirectory(prefix="minigrad-") as scratch:
             for refused in ("", "-m"):                  # an old compiler may not know this processor
                 said = _compiled(tool, builds, refused, scratch)
-                for build in builds if not said else ():
-                    said = said or _linked(tool, build, refused, scratch)
+                said = said or next(filter(None, (_linked(tool, build, refused, scratch) for build in builds)), "")
                 if not said:
                     return
     except OSError as error:                            # it is gone, or the disk is full

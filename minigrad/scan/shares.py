@@ -67,6 +67,11 @@ class Shares:
         out[self.at_step] = values
         return out.reshape(steps, rows, *values.shape[1:])
 
+    def begin(self, states: Any, first: Any) -> None:
+        """Put the first states (rows, ...) where the steps that run first read them."""
+        low = self.rows.steps * self.rows.rows if self.rows.reverse else 0
+        states[low:low + self.rows.rows] = first
+
     def last(self, states: Any) -> Any:
         """(rows, ...): each row's state after its last step, from that of all steps; the first one of a row without steps."""
         rows, reverse = self.rows, self.rows.reverse

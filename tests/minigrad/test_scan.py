@@ -193,7 +193,7 @@ class Joined(Cell):
 
 @pytest.mark.parametrize("compile", ["numpy", "native"])
 @pytest.mark.parametrize("cell", [Surprise, OneMatrixTwice, Joined])
-def test_cells_that_were_computed_wrongly_once(cell, compile, rng):
+def test_cells_of_unusual_dependencies(cell, compile, rng):
     layer = rnn.Recurrent(cell, 4, 4, dtype="float64",
                           init=lambda _, shape: rng.standard_normal(shape) if len(shape) > 1 else np.ones(shape))
     xs = rng.standard_normal((5, 3, 4))

@@ -97,8 +97,7 @@ def test_programs_find_a_state_where_it_was_written(lengths, reverse, count):
     shares = rows.shares(count)
     at_step, at_before = (np.arange(16) if table is None else table for table in (shares.at_step, shares.at_before))
     states = np.full((5 * 4, 1), np.nan)
-    begin = 16 if reverse else 0
-    states[begin:begin + 4] = np.arange(4.0)[:, None]
+    shares.begin(states, np.arange(4.0)[:, None])
     for step in rows:
         now = [k for k in range(rows.total) if at_step[k] // 4 == step]
         states[shares.after + at_step[now]] = states[shares.before + at_before[now]] + 10

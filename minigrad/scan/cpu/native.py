@@ -198,8 +198,7 @@ class Execution:
             if home.kind == ROW:
                 self._set(home.field, np.array(first, self.native.dtype))
             else:
-                begin = self.rows.steps * self.rows.rows if self.rows.reverse else 0
-                self.arrays[home.field][begin:begin + self.rows.rows] = first
+                self.shares.begin(self.arrays[home.field], first)
 
     def last(self, home: Home) -> Any:
         """The last state, from where it lives."""

@@ -23,12 +23,12 @@ def saved(roots: list[Symbol], step: CutStep, states: list[Symbol]) -> list[Symb
     while True:
         needed = postorder(roots, lambda node: () if id(node) in known or given(node) else operands(node))
         found = [node for node in needed if id(node) not in known and given(node)]
-        users: dict[int, list[Symbol]] = {id(p): [] for p in found if id(p) in pres}
+        users: dict[int, list[Symbol]] = {id(p): [] for p in found if id(p) in pres - {id(r) for r in roots}}
         for node in needed:
             for p in {id(a) for a in operands(node)} & users.keys() if not given(node) else ():
                 users[p].append(node)
-        better = [node for p in found for node in users.get(id(p), [])
-                  if len(users[id(p)]) == 1 and not any(p is r for r in roots) and _replaces(node, p, step, position)]
+        only = [(p, users[id(p)][0]) for p in found if len(users.get(id(p), ())) == 1]
+        better = [node for p, node in only if _replaces(node, p, step, position)]
         if not better:
             return sorted(found, key=lambda node: position[id(node)])
         chosen |= {id(node) for node in better}
